@@ -1,0 +1,61 @@
+// The lines between the rooms of the house (docs/architecture.md). A room may import what is listed, nothing else of ours.
+const rooms = {
+  'src/integrations': [],
+  'src/inventory': ['src/integrations'],
+  'src/azure': ['src/integrations'],
+  'src/servicenow': ['src/integrations'],
+  'src/ledger': ['src/integrations'],
+  'src/preflight': ['src/azure', 'src/servicenow', 'src/ledger', 'src/config', 'src/integrations', 'src/inventory', 'src/temporal'],
+  'src/temporal': ['src/config', 'src/observability', 'workflows/contract'],
+  'src/config': [],
+  'src/observability': ['src/config'],
+  'src/cli': ['src/temporal', 'src/config', 'src/observability', 'workflows/contract'],
+};
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'workflows-are-alone',
+      comment: 'Workflow code may import its own room and types of activities; anything else would be bundled into the sandbox.',
+      severity: 'error',
+      from: { path: '^workflows/' },
+      to: { path: '^(src|lab|activities|test)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'lab-is-alone',
+      comment: 'A misreading in src must not be mirrored by the lab.',
+      severity: 'error',
+      from: { path: '^lab/' },
+      to: { path: '^(src|workflows|activities|test)/' },
+    },
+    {
+      name: 'engine-does-not-import-lab',
+      severity: 'error',
+      from: { path: '^(src|workflows|activities)/' },
+      to: { path: '^(lab|test|bench)/' },
+    },
+    {
+      name: 'activities-import-src',
+      severity: 'error',
+      from: { path: '^activities/' },
+      to: { path: '^workflows/', pathNot: '^workflows/contract' },
+    },
+    ...Object.entries(rooms).map(([room, allowed]) => ({
+      name: `room-${room.replace('/', '-')}`,
+      severity: 'error',
+      from: { path: `^${room}/` },
+      to: {
+        path: '^(src|workflows|activities)/',
+        pathNot: [`^${room}/`, ...allowed.map((other) => `^${other}`)],
+      },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.mjs', '.js', '.json'] },
+  },
+};

@@ -1,0 +1,78 @@
+/**
+ * The one error hierarchy. Vendor errors (HTTP, Entra, PostgreSQL) are cast into it once, at the edge where they happen;
+ * the activity layer turns it into Temporal failures in one place. `kind` decides the treatment (design §4), nothing else does.
+ */
+export const failureKinds = [
+  /** 429, or a quota that says when it resets. Retried, never an alarm. */
+  'throttled',
+  /** 5xx, resets, time-outs, ServiceNow 202: the same request may succeed later. */
+  'transient',
+  /** The platform may or may not have done the work (connection lost after sending). Looked up before it is sent again. */
+  'outcome-unknown',
+  /** 401 after one fresh token, wrong or expired secret: a person has to act. */
+  'unauthenticated',
+  /** 403, missing role or permission: a person has to act. */
+  'forbidden',
+  /** 404, 410. */
+  'not-found',
+  /** 400, 409, 414, 415: the request itself is wrong. */
+  'rejected',
+  /** A state, not a fault: plan off, feature absent. */
+  'not-applicable',
+  /** Missing table, column, data source, choice: the instance is not set up for what the engine needs. */
+  'misconfigured',
+  /** The answer is not what the service documents (HTML instead of JSON, wrong shape). */
+  'malformed-answer',
+  /** The caller's fence or claim is stale: somebody else took over; stop at once. */
+  'fenced-out',
+  /** The configuration file or the command line is wrong. */
+  'usage',
+  /** A defect of the engine. */
+  'bug',
+] as const;
+export type FailureKind = (typeof failureKinds)[number];
+
+export interface FailureFacts {
+  readonly kind: FailureKind;
+  /** What happened, to what, in one sentence. Never contains a secret. */
+  readonly message: string;
+  /** What to do about it, in exact steps, where a person can do something. */
+  readonly remedy?: string | undefined;
+  readonly service?: 'azure' | 'entra' | 'graph' | 'servicenow' | 'ledger' | 'temporal' | undefined;
+  /** HTTP status. */
+  readonly status?: number | undefined;
+  /** The vendor's own error code, for example `AuthorizationFailed` or `AADSTS7000215`. */
+  readonly code?: string | undefined;
+  readonly requestId?: string | undefined;
+  /** How long the service asked us to wait, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** The engine's only error class. Its message is the sentence; everything a machine needs is in typed fields. */
+export class SyncError extends Error {
+  override readonly name = 'SyncError';
+  readonly kind: FailureKind;
+  readonly remedy: string | undefined;
+  readonly service: FailureFacts['service'];
+  readonly status: number | undefined;
+  readonly code: string | undefined;
+  readonly requestId: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(facts: FailureFacts) {
+    super(facts.message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.kind = facts.kind;
+    this.remedy = facts.remedy;
+    this.service = facts.service;
+    this.status = facts.status;
+    this.code = facts.code;
+    this.requestId = facts.requestId;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+}
+
+/** True for a {@link SyncError} of any of the given kinds (any kind when none is given). */
+export function isSyncError(error: unknown, ...kinds: FailureKind[]): error is SyncError {
+  return error instanceof SyncError && (kinds.length === 0 || kinds.includes(error.kind));
+}
