@@ -1,0 +1,14 @@
+/** Where downloaded and unpacked programs are kept between runs, for all projects of one user. */
+import { homedir, userInfo } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * The user's cache folder of this product: `DEFENDER_SYNC_CACHE_DIR`, else `$XDG_CACHE_HOME/defender-sync`, else `~/.cache/defender-sync`.
+ * For root `/var/cache/defender-sync`: the embedded PostgreSQL runs as another user there and must be able to read it.
+ */
+export function defaultCacheDir(environment: Readonly<Record<string, string | undefined>> = {}): string {
+  const chosen = environment['DEFENDER_SYNC_CACHE_DIR'];
+  if (chosen) return chosen;
+  if (process.platform !== 'win32' && userInfo().uid === 0) return '/var/cache/defender-sync';
+  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'defender-sync');
+}
