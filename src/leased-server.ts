@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -82,6 +82,9 @@ export async function holdLease<Details>(server: LeasedServer<Details>): Promise
       message: `The ${server.name} server that comes along does not run on Windows; configure the address of a server of your own.`,
     });
   }
+  mkdirSync(dirname(server.dir), { recursive: true });
+  // Ours alone: the record may hold what opens the server.
+  mkdirSync(server.dir, { recursive: true, mode: 0o700 });
   mkdirSync(join(server.dir, 'leases'), { recursive: true });
   const leaseName = `${process.pid}-${randomBytes(4).toString('hex')}`;
   const letGo = await withLock(server, () => Promise.resolve(takeNewLease(server, leaseName)));

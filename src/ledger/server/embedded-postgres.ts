@@ -1,5 +1,5 @@
 /** The embedded ledger: a real PostgreSQL from npm in a folder, shared by every process of the project that uses it. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -126,7 +126,6 @@ function leasedPostgres(options: EmbeddedPostgresOptions): LeasedServer<Details>
       return home === undefined ? undefined : findStrayServer(home);
     },
   };
-  mkdirSync(dir, { recursive: true });
   return server;
 }
 
