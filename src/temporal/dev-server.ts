@@ -206,7 +206,8 @@ async function ensureNamespace(address: string, namespace: string): Promise<void
     await workflowService
       .registerNamespace({ namespace, workflowExecutionRetentionPeriod: msToTs(retentionMs) })
       .catch((error: unknown) => {
-        if (!isGrpcServiceError(error) || error.code !== grpcAlreadyExists) throw error;
+        const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+        if (code !== grpcAlreadyExists) throw error;
       });
     const deadline = Date.now() + startTimeoutMs;
     // Services learn of a new namespace from a cache that is refreshed every few seconds.
