@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from './database.ts';
+import { addTally, assertFence, type RunHandle } from './runs.ts';
+import { ciKeyDigest } from './groups.ts';
+import type { CiIdentity, CiKey, CiMatch, IntegrationName, SysId } from '../model.ts';
+
+/** A CI whose identity this activity attempt is settling. */
+export interface ClaimedCi {
+  readonly key: CiKey;
+  readonly identity: CiIdentity;
+  /** It was sent to the platform before and the outcome never came back. */
+  readonly wasSent: boolean;
+  readonly tries: number;
+}
+
+export interface CiClaim {
+  readonly token: string;
+  readonly cis: readonly ClaimedCi[];
+}
+
+export type CiOutcome =
+  | { readonly key: CiKey; readonly outcome: 'resolved'; readonly sysId: SysId; readonly className: string; readonly match: CiMatch }
+  /** Tried again after a while (LOCK_TIMEOUT, ABANDONED). */
+  | { readonly key: CiKey; readonly outcome: 'retry'; readonly because: string }
+  | { readonly key: CiKey; readonly outcome: 'parked'; readonly because: string }
+  /** Sent, and nobody knows what became of it. */
+  | { readonly key: CiKey; readonly outcome: 'unknown' }
+  /** Not sent after all. */
+  | { readonly key: CiKey; readonly outcome: 'released' };
+
+export interface CiProgress {
+  readonly wanted: number;
+  readonly parked: number;
+  readonly readyInMs: number;
+}
+
+/**
+ * Takes up to `limit` CIs that this deployment's groups want and nobody holds, in key order. A CI that was sent without an
+ * outcome is taken only `settleMs` after that: until then the platform may still be working on it (design §2).
+ */
+export async function claimCis(database: Database, run: RunHandle, limit: number, leaseMs: number, settleMs: number): Promise<CiClaim> {
+  const token = randomUUID();
+  return database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const claimed = await tx.query<{ key_text: string; identity: CiIdentity; sent_at: Date | null; tries: number }>(
+      `UPDATE ci SET claim_token = $3, claim_until = ledger_now() + $5 * interval '1 millisecond', claim_deployment = $2
+       FROM (
+         SELECT c.instance_id, c.ci_key FROM ci c WHERE c.instance_id = $1 AND c.state = 'wanted'
+           AND (c.claim_until IS NULL OR c.claim_until < ledger_now())
+           AND (c.sent_at IS NULL OR c.sent_at + $6 * interval '1 millisecond' < ledger_now())
+           AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = c.ci_key AND g.deployment_id = $2)
+         ORDER BY c.ci_key LIMIT $4 FOR UPDATE OF c SKIP LOCKED) AS due
+       WHERE ci.instance_id = due.instance_id AND ci.ci_key = due.ci_key
+       RETURNING ci.key_text, ci.identity, ci.sent_at, ci.tries`,
+      [run.instanceId, run.deploymentId, token, limit, leaseMs, settleMs],
+    );
+    return {
+      token,
+      cis: claimed.rows.map((row) => ({ key: row.key_text as CiKey, identity: row.identity, wasSent: row.sent_at !== null, tries: row.tries })),
+    };
+  });
+}
+
+/** Commits the intent: from here on the platform may have the request, whatever happens to us. */
+export async function intendCis(database: Database, run: RunHandle, claim: CiClaim, keys: readonly CiKey[]): Promise<void> {
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query('UPDATE ci SET sent_at = ledger_now(), tries = tries + 1 WHERE instance_id = $1 AND ci_key = ANY($2::bytea[]) AND claim_token = $3', [
+      run.instanceId,
+      keys.map(ciKeyDigest),
+      claim.token,
+    ]);
+  });
+}
+
+/** Writes outcomes. `retryAfterMs` keeps retried CIs away for a while; outcomes of a lost claim are ignored. */
+export async function settleCis(
+  database: Database,
+  run: RunHandle,
+  integration: IntegrationName,
+  claim: CiClaim,
+  outcomes: readonly CiOutcome[],
+  written: { readonly created: number; readonly updated: number; readonly records: number },
+  retryAfterMs: number,
+): Promise<void> {
+  if (outcomes.length === 0) return;
+  const resolved = (one: CiOutcome) => (one.outcome === 'resolved' ? one : undefined);
+  const because = (one: CiOutcome) => (one.outcome === 'parked' || one.outcome === 'retry' ? one.because : null);
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query(
+      `UPDATE ci SET
+         state = CASE t.outcome WHEN 'resolved' THEN 'resolved' WHEN 'parked' THEN 'parked' ELSE ci.state END,
+         sys_id = coalesce(t.sys_id, ci.sys_id), class_name = coalesce(t.class_name, ci.class_name), match = coalesce(t.match, ci.match),
+         created_by_engine = ci.created_by_engine OR coalesce(t.match = 'created-by-ire', false),
+         reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $4::uuid END,
+         sent_at = CASE t.outcome WHEN 'unknown' THEN ci.sent_at END,
+         claim_token = NULL, claim_deployment = NULL,
+         claim_until = CASE t.outcome WHEN 'retry' THEN ledger_now() + $5 * interval '1 millisecond' END
+       FROM unnest($6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) AS t(ci_key, outcome, sys_id, class_name, match, reason)
+       WHERE ci.instance_id = $1 AND ci.ci_key = t.ci_key AND ci.claim_token = $2 AND $3::text IS NOT NULL`,
+      [
+        run.instanceId,
+        claim.token,
+        integration,
+        run.runId,
+        retryAfterMs,
+        outcomes.map((one) => ciKeyDigest(one.key)),
+        outcomes.map((one) => one.outcome),
+        outcomes.map((one) => resolved(one)?.sysId ?? null),
+        outcomes.map((one) => resolved(one)?.className ?? null),
+        outcomes.map((one) => resolved(one)?.match ?? null),
+        outcomes.map(because),
+      ],
+    );
+    await addTally(tx, run, integration, 'created', written.created);
+    await addTally(tx, run, integration, 'updated', written.updated);
+    await addTally(tx, run, '', 'serviceNowWrites', written.records);
+  });
+}
+
+/** CIs parked in an earlier run get one more try in this one. */
+export async function unparkCis(database: Database, run: RunHandle): Promise<void> {
+  await database.query(
+    `UPDATE ci SET state = 'wanted', tries = 0 WHERE instance_id = $1 AND state = 'parked' AND parked_in_run IS DISTINCT FROM $2
+       AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = ci.ci_key AND g.deployment_id = $3)`,
+    [run.instanceId, run.runId, run.deploymentId],
+  );
+}
+
+export async function ciProgress(database: Database, run: RunHandle, settleMs: number): Promise<CiProgress> {
+  const [row] = await database.query<{ wanted: string; parked: string; ready_in_ms: string | null }>(
+    `SELECT count(*) FILTER (WHERE c.state = 'wanted') AS wanted, count(*) FILTER (WHERE c.state = 'parked') AS parked,
+       extract(epoch FROM min(greatest(coalesce(c.claim_until, '-infinity'), coalesce(c.sent_at + $3 * interval '1 millisecond', '-infinity')))
+         FILTER (WHERE c.state = 'wanted') - ledger_now()) * 1000 AS ready_in_ms
+     FROM ci c WHERE c.instance_id = $1 AND c.state <> 'resolved'
+       AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = c.ci_key AND g.deployment_id = $2)`,
+    [run.instanceId, run.deploymentId, settleMs],
+  );
+  const readyInMs = Number(row?.ready_in_ms ?? 0);
+  return { wanted: Number(row?.wanted ?? 0), parked: Number(row?.parked ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
+}

@@ -1,0 +1,227 @@
+import type { Database, Transaction } from './database.ts';
+import { canonicalJson, digest } from './digest.ts';
+import { ciKeyDigest, type DueCi, type DueGroup } from './groups.ts';
+import { observedKey } from './pages.ts';
+import { assertFence, type RunHandle } from './runs.ts';
+import type { Words } from './words.ts';
+import type { CiRequest, Derived, DesiredRecord, IntegrationName, Json } from '../model.ts';
+
+/** What one group became. */
+export interface DerivedGroup {
+  readonly group: DueGroup;
+  readonly derived: Derived;
+}
+
+export interface DesiredResult {
+  readonly records: number;
+  readonly changed: number;
+  readonly cis: number;
+}
+
+export function recordKey(key: string): Buffer {
+  return digest(`record\n${key}`);
+}
+
+/** Content of a desired record: volatile fields are left out, so that a scan time alone never makes a write. */
+export function contentOf(record: DesiredRecord): Buffer {
+  return digest(`${record.onlyIfExists ? 'if-exists' : 'record'}\n${canonicalJson(record.fields as Json)}`);
+}
+
+/**
+ * Stores what groups became: wanted CIs, owned records, exclusions; and marks the groups as derived, all in one
+ * transaction. Records that a group no longer yields lose this owner (`gone_at`); nothing is closed here.
+ */
+export async function commitDerivedGroups(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  groups: readonly DerivedGroup[],
+): Promise<DesiredResult> {
+  const records = groups.flatMap(({ group, derived }) => derived.records.map((record) => ({ record, groupKey: stageKey('group', group.groupKey) })));
+  return database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const cis = groups.flatMap(({ derived }) => derived.cis);
+    await wantCis(tx, run, cis);
+    const changed = await writeOwned(tx, words, run, records, groups.map(({ group }) => stageKey('group', group.groupKey)));
+    await writeExclusions(tx, words, run, groups);
+    await tx.query(
+      `UPDATE observed_group g SET derived_seq = t.seq, ci_key = t.ci_key FROM unnest($3::bytea[], $4::bigint[], $5::bytea[]) AS t(group_key, seq, ci_key)
+       WHERE g.deployment_id = $1 AND g.integration = $2 AND g.group_key = t.group_key`,
+      [
+        run.deploymentId,
+        await words.idOf(integration),
+        groups.map(({ group }) => group.groupKey),
+        groups.map(({ group }) => group.dueSeq),
+        groups.map(({ derived }) => (derived.cis[0] ? ciKeyDigest(derived.cis[0].key) : null)),
+      ],
+    );
+    return { records: records.length, changed, cis: cis.length };
+  });
+}
+
+/** Stores what the groups of known CIs became (discovered items, results). */
+export async function commitDerivedCis(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  cis: readonly { readonly due: DueCi; readonly derived: Derived }[],
+): Promise<DesiredResult> {
+  const records = cis.flatMap(({ due, derived }) => derived.records.map((record) => ({ record, groupKey: ciStageKey(integration, due.ci.sysId) })));
+  return database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const changed = await writeOwned(tx, words, run, records, cis.map(({ due }) => ciStageKey(integration, due.ci.sysId)));
+    const groups = cis.flatMap(({ due }) => due.groups.map((group) => ({ group, sysId: due.ci.sysId })));
+    await tx.query(
+      `UPDATE observed_group g SET ci_derived_seq = t.seq, ci_sys_id = t.sys_id FROM unnest($3::bytea[], $4::bigint[], $5::text[]) AS t(group_key, seq, sys_id)
+       WHERE g.deployment_id = $1 AND g.integration = $2 AND g.group_key = t.group_key`,
+      [
+        run.deploymentId,
+        await words.idOf(integration),
+        groups.map(({ group }) => group.groupKey),
+        groups.map(({ group }) => group.derivedSeq),
+        groups.map(({ sysId }) => sysId),
+      ],
+    );
+    return { records: records.length, changed, cis: 0 };
+  });
+}
+
+/** One group yields records in two stages; each stage owns its own, so that one does not drop the other's. */
+function stageKey(stage: string, groupKey: Buffer): Buffer {
+  return digest(`${stage}\n${groupKey.toString('hex')}`);
+}
+function ciStageKey(integration: IntegrationName, sysId: string): Buffer {
+  return digest(`ci-stage\n${integration}\n${sysId}`);
+}
+
+async function wantCis(tx: Transaction, run: RunHandle, cis: readonly CiRequest[]): Promise<void> {
+  const distinct = new Map(cis.map((ci) => [ci.key, ci]));
+  if (distinct.size === 0) return;
+  const list = [...distinct.values()];
+  await tx.query(
+    `INSERT INTO ci (instance_id, ci_key, key_text, identity)
+     SELECT $1, t.* FROM unnest($2::bytea[], $3::text[], $4::jsonb[]) AS t(ci_key, key_text, identity)
+     WHERE NOT EXISTS (SELECT 1 FROM ci c WHERE c.instance_id = $1 AND c.ci_key = t.ci_key) ORDER BY t.ci_key ON CONFLICT DO NOTHING`,
+    [run.instanceId, list.map((ci) => ciKeyDigest(ci.key)), list.map((ci) => ci.key), list.map((ci) => JSON.stringify(ci.identity))],
+  );
+}
+
+interface OwnedRecord {
+  readonly record: DesiredRecord;
+  readonly groupKey: Buffer;
+}
+
+/** Writes the owner rows that differ and refreshes the winning content of their records. Returns how many differed. */
+async function writeOwned(tx: Transaction, words: Words, run: RunHandle, owned: readonly OwnedRecord[], derivedGroups: readonly Buffer[]): Promise<number> {
+  const rows = await ownerRows(words, owned);
+  const columns = [rows.map((r) => r.tableId), rows.map((r) => r.key)] as const;
+  // A previous owner row of these groups that is not derived any more: this deployment no longer sees the record.
+  const gone = await tx.query<{ table_id: number; key: Buffer }>(
+    `UPDATE record_owner o SET gone_at = ledger_now() WHERE o.deployment_id = $1 AND o.group_key = ANY($2::bytea[]) AND o.gone_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM unnest($3::smallint[], $4::bytea[]) AS t(table_id, key) WHERE t.table_id = o.table_id AND t.key = o.key)
+     RETURNING table_id, key`,
+    [run.deploymentId, derivedGroups, ...columns],
+  );
+  if (rows.length === 0) return gone.rowCount ?? 0;
+  const same = await tx.query<{ table_id: number; key: Buffer }>(
+    `SELECT t.table_id, t.key FROM unnest($2::smallint[], $3::bytea[], $4::bytea[], $5::bytea[]) AS t(table_id, key, content, group_key)
+     JOIN record_owner o ON o.instance_id = $6 AND o.table_id = t.table_id AND o.key = t.key AND o.deployment_id = $1
+     WHERE o.content = t.content AND o.group_key = t.group_key AND o.gone_at IS NULL`,
+    [run.deploymentId, ...columns, rows.map((r) => r.content), rows.map((r) => r.groupKey), run.instanceId],
+  );
+  const unchanged = new Set(same.rows.map((row) => `${row.table_id}/${row.key.toString('latin1')}`));
+  const changed = rows.filter((row) => !unchanged.has(`${row.tableId}/${row.key.toString('latin1')}`));
+  if (changed.length > 0) await upsertOwners(tx, run, changed);
+  return changed.length + (gone.rowCount ?? 0);
+}
+
+interface OwnerRow {
+  readonly tableId: number;
+  readonly key: Buffer;
+  readonly keyText: string;
+  readonly groupKey: Buffer;
+  readonly content: Buffer;
+  readonly fields: string;
+  readonly volatile: string | null;
+  readonly onlyIfExists: boolean;
+}
+
+async function ownerRows(words: Words, owned: readonly OwnedRecord[]): Promise<OwnerRow[]> {
+  const rows = new Map<string, OwnerRow>();
+  for (const { record, groupKey } of owned) {
+    const tableId = await words.idOf(record.table);
+    const key = recordKey(record.key);
+    rows.set(`${tableId}/${key.toString('latin1')}`, {
+      tableId,
+      key,
+      keyText: record.key,
+      groupKey,
+      content: contentOf(record),
+      fields: JSON.stringify(record.fields),
+      volatile: record.volatile ? JSON.stringify(record.volatile) : null,
+      onlyIfExists: record.onlyIfExists === true,
+    });
+  }
+  // Key order: two deployments that own the same records lock them in the same order.
+  return [...rows.values()].sort((a, b) => a.tableId - b.tableId || Buffer.compare(a.key, b.key));
+}
+
+async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly OwnerRow[]): Promise<void> {
+  const tables = rows.map((row) => row.tableId);
+  const keys = rows.map((row) => row.key);
+  await tx.query(
+    `INSERT INTO record (instance_id, table_id, key, key_text) SELECT $1, t.* FROM unnest($2::smallint[], $3::bytea[], $4::text[]) AS t ON CONFLICT DO NOTHING`,
+    [run.instanceId, tables, keys, rows.map((row) => row.keyText)],
+  );
+  // The record row is the lock under which owners change: the winner below is then computed from all committed owners.
+  await tx.query(
+    `SELECT 1 FROM record r JOIN unnest($2::smallint[], $3::bytea[]) AS t(table_id, key) ON r.table_id = t.table_id AND r.key = t.key
+     WHERE r.instance_id = $1 ORDER BY r.table_id, r.key FOR UPDATE OF r`,
+    [run.instanceId, tables, keys],
+  );
+  await tx.query(
+    `INSERT INTO record_owner AS o (instance_id, deployment_id, table_id, key, group_key, content, fields, volatile, only_if_exists)
+     SELECT $1, $2, t.* FROM unnest($3::smallint[], $4::bytea[], $5::bytea[], $6::bytea[], $7::jsonb[], $8::jsonb[], $9::boolean[]) AS t
+     ON CONFLICT (instance_id, table_id, key, deployment_id) DO UPDATE SET
+       group_key = excluded.group_key, content = excluded.content, fields = excluded.fields, volatile = excluded.volatile,
+       only_if_exists = excluded.only_if_exists, gone_at = NULL`,
+    [
+      run.instanceId,
+      run.deploymentId,
+      tables,
+      keys,
+      rows.map((row) => row.groupKey),
+      rows.map((row) => row.content),
+      rows.map((row) => row.fields),
+      rows.map((row) => row.volatile),
+      rows.map((row) => row.onlyIfExists),
+    ],
+  );
+  // Changed content gets a fresh chance even if the record was parked for its old content.
+  await tx.query(
+    `UPDATE record r SET desired = w.content, parked = r.parked AND r.desired IS NOT DISTINCT FROM w.content FROM (
+       SELECT DISTINCT ON (o.table_id, o.key) o.table_id, o.key, o.content
+       FROM record_owner o JOIN deployment d USING (deployment_id)
+       JOIN unnest($2::smallint[], $3::bytea[]) AS t(table_id, key) ON o.table_id = t.table_id AND o.key = t.key
+       WHERE o.instance_id = $1 AND o.gone_at IS NULL ORDER BY o.table_id, o.key, d.position, d.deployment_id) AS w
+     WHERE r.instance_id = $1 AND r.table_id = w.table_id AND r.key = w.key AND r.desired IS DISTINCT FROM w.content`,
+    [run.instanceId, tables, keys],
+  );
+}
+
+async function writeExclusions(tx: Transaction, words: Words, run: RunHandle, groups: readonly DerivedGroup[]): Promise<void> {
+  const excluded = groups.flatMap(({ derived }) => derived.excluded);
+  if (excluded.length === 0) return;
+  await tx.query(
+    `UPDATE observed o SET excluded = t.because FROM unnest($2::smallint[], $3::bytea[], $4::text[]) AS t(kind, key, because)
+     WHERE o.deployment_id = $1 AND o.kind = t.kind AND o.key = t.key AND o.excluded IS DISTINCT FROM t.because`,
+    [
+      run.deploymentId,
+      await Promise.all(excluded.map((one) => words.idOf(one.kind))),
+      excluded.map((one) => observedKey(one.kind, one.id)),
+      excluded.map((one) => one.because),
+    ],
+  );
+}

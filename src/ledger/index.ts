@@ -1,0 +1,33 @@
+import { integrationNames, observedKinds } from '../model.ts';
+import { openDatabase, type Database } from './database.ts';
+import { createWords, type Words } from './words.ts';
+
+export * from './cis.ts';
+export { castDatabaseError, type Database } from './database.ts';
+export * from './desired.ts';
+export { canonicalJson, digest } from './digest.ts';
+export * from './gate.ts';
+export * from './groups.ts';
+export * from './pages.ts';
+export * from './records.ts';
+export * from './report.ts';
+export * from './runs.ts';
+export { claimScan, endScan, openScans, postponeScan, releaseScan, restartScan, scanProgress, type ClaimedScan, type ScanPlan, type ScanProgress } from './scans.ts';
+export type { Words } from './words.ts';
+
+/** The open ledger: what every other call of this room is handed. */
+export interface Ledger {
+  readonly database: Database;
+  readonly words: Words;
+}
+
+/**
+ * Opens the ledger and brings its tables up to date.
+ * @param options.tables names of the ServiceNow tables that will be written: numbered now, so that no transaction has to wait for a number
+ */
+export async function openLedger(options: { readonly url: string; readonly connections: number; readonly tables: readonly string[] }): Promise<Ledger> {
+  const database = await openDatabase(options.url, options.connections);
+  const words = createWords(database);
+  for (const word of [...integrationNames, ...observedKinds, ...options.tables]) await words.idOf(word);
+  return { database, words };
+}

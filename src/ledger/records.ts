@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from './database.ts';
+import { recordKey } from './desired.ts';
+import { ciKeyDigest } from './groups.ts';
+import { addTally, assertFence, type RunHandle } from './runs.ts';
+import type { Words } from './words.ts';
+import type { CiKey, FieldValue, IntegrationName, SysId } from '../model.ts';
+
+/** A record that this activity attempt is publishing. */
+export interface ClaimedRecord {
+  readonly key: string;
+  readonly sysId: SysId | undefined;
+  /** It was sent before and the outcome never came back: look it up by its natural key first. */
+  readonly wasSent: boolean;
+  /** Fields of the first deployment in configured order that still sees the record. */
+  readonly fields: Readonly<Record<string, FieldValue>>;
+  readonly volatile: Readonly<Record<string, FieldValue>>;
+  readonly onlyIfExists: boolean;
+  readonly content: Buffer;
+}
+
+export interface RecordClaim {
+  readonly table: string;
+  readonly token: string;
+  readonly records: readonly ClaimedRecord[];
+}
+
+export type RecordOutcome =
+  | { readonly key: string; readonly outcome: 'created' | 'updated'; readonly sysId: SysId }
+  /** The instance has it already as it should be, or must not have it: nothing was written. */
+  | { readonly key: string; readonly outcome: 'unchanged'; readonly sysId: SysId | undefined }
+  | { readonly key: string; readonly outcome: 'parked'; readonly because: string; readonly sysId?: SysId | undefined }
+  | { readonly key: string; readonly outcome: 'unknown' }
+  /** Not sent; `afterMs` later it may be claimed again (a reference is still being written by somebody else). */
+  | { readonly key: string; readonly outcome: 'released'; readonly afterMs: number; readonly sysId?: SysId | undefined }
+  /** The ledger's sys_id leads nowhere: forget it, look the record up by its natural key next time. */
+  | { readonly key: string; readonly outcome: 'lost' };
+
+export interface PublishProgress {
+  readonly due: number;
+  readonly parked: number;
+  readonly readyInMs: number;
+}
+
+/** Takes up to `limit` records of one table that this deployment owns, differ from what the instance has, and are free. */
+export async function claimRecords(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  table: string,
+  limit: number,
+  leaseMs: number,
+  settleMs: number,
+): Promise<RecordClaim> {
+  const token = randomUUID();
+  const tableId = await words.idOf(table);
+  return database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const claimed = await tx.query<{
+      key_text: string;
+      sys_id: string | null;
+      was_sent: boolean;
+      desired: Buffer;
+      fields: Record<string, FieldValue>;
+      volatile: Record<string, FieldValue> | null;
+      only_if_exists: boolean;
+    }>(
+      `WITH due AS (
+         SELECT r.key FROM record r WHERE r.instance_id = $1 AND r.table_id = $2 AND r.desired IS DISTINCT FROM r.published AND NOT r.parked
+           AND (r.claim_until IS NULL OR r.claim_until < ledger_now())
+           AND (r.sent_at IS NULL OR r.sent_at + $7 * interval '1 millisecond' < ledger_now())
+           AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
+             AND o.deployment_id = $3 AND o.gone_at IS NULL)
+         ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED),
+       taken AS (
+         UPDATE record r SET claim_token = $5, claim_until = ledger_now() + $6 * interval '1 millisecond', claim_deployment = $3
+         FROM due WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = due.key
+         RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired)
+       SELECT taken.*, w.fields, w.volatile, w.only_if_exists FROM taken JOIN LATERAL (
+         SELECT o.fields, o.volatile, o.only_if_exists FROM record_owner o JOIN deployment d USING (deployment_id)
+         WHERE o.instance_id = $1 AND o.table_id = $2 AND o.key = taken.key AND o.gone_at IS NULL ORDER BY d.position, d.deployment_id LIMIT 1) AS w ON true
+       ORDER BY taken.key`,
+      [run.instanceId, tableId, run.deploymentId, limit, token, leaseMs, settleMs],
+    );
+    return {
+      table,
+      token,
+      records: claimed.rows.map((row) => ({
+        key: row.key_text,
+        sysId: (row.sys_id ?? undefined) as SysId | undefined,
+        wasSent: row.was_sent,
+        fields: row.fields,
+        volatile: row.volatile ?? {},
+        onlyIfExists: row.only_if_exists,
+        content: row.desired,
+      })),
+    };
+  });
+}
+
+/** Commits the intent to send these records: from here on the platform may have them, whatever happens to us. */
+export async function intendRecords(database: Database, words: Words, run: RunHandle, claim: RecordClaim, keys: readonly string[]): Promise<void> {
+  const tableId = await words.idOf(claim.table);
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query('UPDATE record SET sent_at = ledger_now() WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND claim_token = $4', [
+      run.instanceId,
+      tableId,
+      keys.map(recordKey),
+      claim.token,
+    ]);
+  });
+}
+
+/** Writes outcomes and their tallies. Outcomes of a claim that passed to somebody else are ignored. */
+export async function settleRecords(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  claim: RecordClaim,
+  outcomes: readonly RecordOutcome[],
+  traffic: 'data' | 'bookkeeping',
+): Promise<void> {
+  if (outcomes.length === 0) return;
+  const tableId = await words.idOf(claim.table);
+  const contents = new Map(claim.records.map((record) => [record.key, record.content]));
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const settled = await tx.query<{ outcome: RecordOutcome['outcome'] }>(
+      `UPDATE record r SET
+         sys_id = CASE t.outcome WHEN 'lost' THEN NULL ELSE coalesce(t.sys_id, r.sys_id) END,
+         published = CASE WHEN t.outcome IN ('created', 'updated', 'unchanged') THEN t.content ELSE r.published END,
+         parked = t.outcome = 'parked', reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $4::uuid END,
+         sent_at = CASE t.outcome WHEN 'unknown' THEN r.sent_at END,
+         claim_token = NULL, claim_deployment = NULL,
+         claim_until = CASE t.outcome WHEN 'released' THEN ledger_now() + t.after_ms * interval '1 millisecond' END
+       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[]) AS t(key, outcome, sys_id, content, reason, after_ms)
+       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key AND r.claim_token = $3 RETURNING t.outcome`,
+      [
+        run.instanceId,
+        tableId,
+        claim.token,
+        run.runId,
+        outcomes.map((one) => recordKey(one.key)),
+        outcomes.map((one) => one.outcome),
+        outcomes.map((one) => ('sysId' in one ? (one.sysId ?? null) : null)),
+        outcomes.map((one) => contents.get(one.key) ?? null),
+        outcomes.map((one) => (one.outcome === 'parked' ? one.because : null)),
+        outcomes.map((one) => (one.outcome === 'released' ? one.afterMs : 0)),
+      ],
+    );
+    const count = (wanted: string) => settled.rows.filter((row) => row.outcome === wanted).length;
+    const [created, updated] = [count('created'), count('updated')];
+    if (traffic === 'data') {
+      await addTally(tx, run, integration, 'created', created);
+      await addTally(tx, run, integration, 'updated', updated);
+    }
+    await addTally(tx, run, '', traffic === 'data' ? 'serviceNowWrites' : 'serviceNowBookkeeping', created + updated);
+  });
+}
+
+/** What references point at, at this moment. `parked`: it will not come in this run. */
+export type ResolvedReference = { readonly state: 'known'; readonly sysId: SysId } | { readonly state: 'pending' | 'parked' | 'absent' };
+
+export interface References {
+  readonly records: readonly { readonly table: string; readonly key: string }[];
+  readonly cis: readonly CiKey[];
+}
+
+/** Looks up the sys_ids of referenced records (`table` + newline + key) and CIs. */
+export async function resolveReferences(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  references: References,
+): Promise<{ readonly records: ReadonlyMap<string, ResolvedReference>; readonly cis: ReadonlyMap<CiKey, ResolvedReference> }> {
+  const records = new Map<string, ResolvedReference>();
+  const cis = new Map<CiKey, ResolvedReference>();
+  if (references.records.length > 0) {
+    const tableIds = await Promise.all(references.records.map((reference) => words.idOf(reference.table)));
+    const rows = await database.query<{ n: string; sys_id: string | null; parked: boolean; absent: boolean }>(
+      `SELECT t.n, r.sys_id, r.parked, r.published IS NOT NULL AND r.sys_id IS NULL AND r.desired IS NOT DISTINCT FROM r.published AS absent
+       FROM unnest($2::smallint[], $3::bytea[]) WITH ORDINALITY AS t(table_id, key, n) JOIN record r ON r.instance_id = $1 AND r.table_id = t.table_id AND r.key = t.key`,
+      [run.instanceId, tableIds, references.records.map((reference) => recordKey(reference.key))],
+    );
+    for (const row of rows) {
+      const reference = references.records[Number(row.n) - 1];
+      if (reference) records.set(`${reference.table}\n${reference.key}`, stateOf(row.sys_id, row.parked, row.absent));
+    }
+  }
+  if (references.cis.length > 0) {
+    const rows = await database.query<{ key_text: string; sys_id: string | null; state: string }>(
+      `SELECT key_text, sys_id, state FROM ci WHERE instance_id = $1 AND ci_key = ANY($2::bytea[])`,
+      [run.instanceId, references.cis.map(ciKeyDigest)],
+    );
+    for (const row of rows) cis.set(row.key_text as CiKey, stateOf(row.state === 'resolved' ? row.sys_id : null, row.state === 'parked', false));
+  }
+  return { records, cis };
+}
+
+function stateOf(sysId: string | null, parked: boolean, absent: boolean): ResolvedReference {
+  if (sysId !== null) return { state: 'known', sysId: sysId as SysId };
+  if (parked) return { state: 'parked' };
+  return { state: absent ? 'absent' : 'pending' };
+}
+
+/** Records parked in an earlier run get one more try in this one: what refused them may have been put right. */
+export async function unparkRecords(database: Database, words: Words, run: RunHandle, tables: readonly string[]): Promise<void> {
+  const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
+  await database.query(
+    `UPDATE record r SET parked = false WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.parked AND r.parked_in_run IS DISTINCT FROM $3
+       AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
+         AND o.deployment_id = $4 AND o.gone_at IS NULL)`,
+    [run.instanceId, tableIds, run.runId, run.deploymentId],
+  );
+}
+
+export async function publishProgress(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  tables: readonly string[],
+  settleMs: number,
+): Promise<PublishProgress> {
+  const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
+  const [row] = await database.query<{ due: string; parked: string; ready_in_ms: string | null }>(
+    `SELECT count(*) FILTER (WHERE NOT r.parked) AS due, count(*) FILTER (WHERE r.parked) AS parked,
+       extract(epoch FROM min(greatest(coalesce(r.claim_until, '-infinity'), coalesce(r.sent_at + $4 * interval '1 millisecond', '-infinity')))
+         FILTER (WHERE NOT r.parked) - ledger_now()) * 1000 AS ready_in_ms
+     FROM record r WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND (r.parked OR r.desired IS DISTINCT FROM r.published)
+       AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
+         AND o.deployment_id = $3 AND o.gone_at IS NULL)`,
+    [run.instanceId, tableIds, run.deploymentId, settleMs],
+  );
+  const readyInMs = Number(row?.ready_in_ms ?? 0);
+  return { due: Number(row?.due ?? 0), parked: Number(row?.parked ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
+}

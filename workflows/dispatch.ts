@@ -1,0 +1,30 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ParentClosePolicy, setCurrentDetails, startChild } from '@temporalio/workflow';
+import { searchAttributes, syncWorkflowId, type DispatchInput, type DispatchResult, type SyncMemo } from './contract.ts';
+import { syncDeployment } from './sync-deployment.ts';
+
+/**
+ * What a Schedule starts. A scheduled workflow id always carries a timestamp, so it cannot be the lock itself: this starts
+ * `sync/<deployment>` as an abandoned child, or says who holds the lock.
+ */
+export async function dispatch(input: DispatchInput): Promise<DispatchResult> {
+  const workflowId = syncWorkflowId(input.deployment);
+  const memo: SyncMemo = { mode: 'sync', planId: null };
+  try {
+    await startChild(syncDeployment, {
+      workflowId,
+      args: [{ deployment: input.deployment, mode: memo.mode, planId: memo.planId, startedBy: 'schedule' }],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      memo: { ...memo },
+      staticSummary: `Sync ${input.deployment} (schedule)`,
+      typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
+    });
+    setCurrentDetails(`started \`${workflowId}\``);
+    return { dispatched: 'started', workflowId };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const because = `another run of ${input.deployment} is still open and holds the lock; it is a full reading, so nothing is missed`;
+    setCurrentDetails(`\`${workflowId}\`: ${because}`);
+    return { dispatched: 'already-running', workflowId, because };
+  }
+}

@@ -1,0 +1,4 @@
+// The workflow types of the engine. Everything exported here becomes one, so nothing else is.
+export { dispatch } from './dispatch.ts';
+export { runIntegration } from './run-integration.ts';
+export { syncDeployment } from './sync-deployment.ts';
