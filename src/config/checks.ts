@@ -6,6 +6,9 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { EnvironmentVariables } from './environment.ts';
 
+/** What the shell accepts as a variable's name. */
+export const environmentVariableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 export type KeyPath = readonly (string | number)[];
 
 /** One thing that is wrong. `text` continues the sentence that the path begins and ends with the fix. */
@@ -40,15 +43,13 @@ function checkReferences(value: unknown, path: KeyPath, surroundings: Surroundin
 }
 
 function checkVariable(name: string, path: KeyPath, { variables }: Surroundings): Finding[] {
+  // What is no name may be the secret itself: it is not looked up, and never repeated.
+  if (!environmentVariableName.test(name)) return [];
   const value = variables[name];
   if (value === undefined || value === '') {
+    const shown = /^[A-Z][A-Z0-9_]*$/.test(name) ? `the environment variable ${name}` : 'an environment variable';
     const state = value === undefined ? 'is not set' : 'is empty';
-    return [
-      {
-        path,
-        text: `names the environment variable ${name}, which ${state} → set it for the process that runs defender-sync, or use { file: path }`,
-      },
-    ];
+    return [{ path, text: `names ${shown}, which ${state} → set it for the process that runs defender-sync, or use { file: path }` }];
   }
   return checkAzureSecret(value, path);
 }

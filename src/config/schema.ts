@@ -5,6 +5,7 @@
  * Every message continues the sentence that its key begins, and ends with the fix: `… must be a number → for example 4`.
  */
 import { z } from 'zod';
+import { environmentVariableName } from './checks.ts';
 import { cronProblem, isTimeZone } from './schedule-words.ts';
 
 type Wording = { readonly input?: unknown };
@@ -85,7 +86,7 @@ const secret = z
   .strictObject(
     {
       env: text('the name of an environment variable', 'AZURE_CLIENT_SECRET')
-        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
+        .regex(environmentVariableName, {
           error: 'is not the name of an environment variable → letters, digits and _ only; the secret itself never stands here',
         })
         .optional(),

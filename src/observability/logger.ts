@@ -3,7 +3,7 @@
  */
 import { Writable } from 'node:stream';
 import pino from 'pino';
-import { redact, redactText } from './redact.ts';
+import { redact } from './redact.ts';
 
 export type Logger = pino.Logger;
 
@@ -33,34 +33,35 @@ export function createLogger(options: LoggerOptions = {}): Logger {
         level: (label) => ({ level: label }),
         log: (fields) => redact(fields) as Record<string, unknown>,
       },
-      hooks: {
-        // The message is not part of `log`; it is redacted on its way in.
-        logMethod(args, method) {
-          method.apply(this, args.map((arg) => (typeof arg === 'string' ? redactText(arg) : arg)) as typeof args);
-        },
-      },
     },
-    format === 'json' ? destination : humanStream(destination),
+    redactingStream(destination, format === 'json' ? JSON.stringify : humanLine),
   );
 }
 
-/** Turns pino's JSON lines into lines for people. */
-function humanStream(destination: Writable): Writable {
+type LogLine = Readonly<Record<string, unknown>>;
+
+/** Everything passes here once more, because messages taken from errors and the fields of child loggers do not pass `formatters.log`. */
+function redactingStream(destination: Writable, format: (line: LogLine) => string): Writable {
   return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const lines = chunk.toString('utf8').trimEnd().split('\n').map(humanLine);
+    decodeStrings: false,
+    write(chunk: string, _encoding, done) {
+      const lines = chunk
+        .trimEnd()
+        .split('\n')
+        .map((line) => format(redact(JSON.parse(line)) as LogLine));
       destination.write(`${lines.join('\n')}\n`);
       done();
     },
   });
 }
 
-function humanLine(json: string): string {
-  const { time, level, msg, err, error, ...fields } = JSON.parse(json) as Readonly<Record<string, unknown>>;
+/** A line for people. */
+function humanLine({ time, level, msg, err, error, ...fields }: LogLine): string {
   const clock = typeof time === 'string' ? time.slice(11, 19) : '';
   const sign = level === 'error' || level === 'fatal' ? 'error: ' : level === 'warn' ? 'warning: ' : '';
   const details = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const cause = messageOf(err) ?? messageOf(error);
+  const reason = messageOf(err) ?? messageOf(error);
+  const cause = reason === msg ? undefined : reason;
   return [clock, `${sign}${typeof msg === 'string' ? msg : ''}`, ...details, ...(cause === undefined ? [] : [`(${cause})`])]
     .join(' ')
     .trimEnd();
