@@ -46,7 +46,7 @@ export async function commitDerivedGroups(
     const changed = await writeOwned(tx, words, run, records, groups.map(({ group }) => stageKey('group', group.groupKey)));
     await writeExclusions(tx, words, run, groups);
     await tx.query(
-      `UPDATE observed_group g SET derived_seq = t.seq, ci_key = t.ci_key FROM unnest($3::bytea[], $4::bigint[], $5::bytea[]) AS t(group_key, seq, ci_key)
+      `UPDATE observed_group g SET derived_seq = t.seq, derived_at = ledger_now(), ci_key = t.ci_key FROM unnest($3::bytea[], $4::bigint[], $5::bytea[]) AS t(group_key, seq, ci_key)
        WHERE g.deployment_id = $1 AND g.integration = $2 AND g.group_key = t.group_key`,
       [
         run.deploymentId,
@@ -213,6 +213,11 @@ async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly Owne
 
 async function writeExclusions(tx: Transaction, words: Words, run: RunHandle, groups: readonly DerivedGroup[]): Promise<void> {
   const excluded = groups.flatMap(({ derived }) => derived.excluded);
+  await tx.query('UPDATE observed SET excluded = NULL WHERE deployment_id = $1 AND group_key = ANY($2::bytea[]) AND excluded IS NOT NULL AND NOT key = ANY($3::bytea[])', [
+    run.deploymentId,
+    groups.map(({ group }) => group.groupKey),
+    excluded.map((one) => observedKey(one.kind, one.id)),
+  ]);
   if (excluded.length === 0) return;
   await tx.query(
     `UPDATE observed o SET excluded = t.because FROM unnest($2::smallint[], $3::bytea[], $4::text[]) AS t(kind, key, because)

@@ -1,7 +1,7 @@
 -- The durable memory of the engine (design §1, §2). Every digest is 16 bytes: keys of a million rows must stay short.
 
 CREATE TABLE ledger (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  the_one boolean PRIMARY KEY DEFAULT true CHECK (the_one),
   ledger_id uuid NOT NULL DEFAULT gen_random_uuid(),
   -- Shifts the ledger's clock. Tests play thirty nights with it; operators leave it at zero.
   clock_shift interval NOT NULL DEFAULT '0',
@@ -200,6 +200,7 @@ CREATE TABLE observed_group (
   group_id text NOT NULL,
   due_seq bigint NOT NULL DEFAULT 1,
   derived_seq bigint NOT NULL DEFAULT 0,
+  derived_at timestamptz,
   ci_key bytea,
   ci_derived_seq bigint NOT NULL DEFAULT 0,
   ci_sys_id text,

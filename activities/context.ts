@@ -1,0 +1,28 @@
+import type { AzureClients } from '../src/azure/index.ts';
+import type { Configuration, DeploymentSettings } from '../src/config/index.ts';
+import type { Ledger, RunHandle } from '../src/ledger/index.ts';
+import type { Clock } from '../src/observability/clock.ts';
+import type { Failpoints } from '../src/observability/failpoints.ts';
+import type { Logger } from '../src/observability/logger.ts';
+import type { ServiceNowClient } from '../src/servicenow/index.ts';
+import type { InstanceModel } from './instance-model.ts';
+
+/** Everything the activities are given once, by the worker: no activity makes its own connection. */
+export interface ActivityContext {
+  readonly config: Configuration;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly failpoint: Failpoints;
+  /** Settings of a configured deployment. @throws SyncError `usage` when the configuration does not name it */
+  readonly deployment: (name: string) => DeploymentSettings;
+  /** Clients whose every request passes the gate of this run. */
+  readonly clientsOf: (run: RunHandle) => Promise<DeploymentClients>;
+  /** What the instance has: tables, columns, choices. Read once per run and process. */
+  readonly instanceModelOf: (run: RunHandle) => Promise<InstanceModel>;
+}
+
+export interface DeploymentClients {
+  readonly azure: AzureClients;
+  readonly serviceNow: ServiceNowClient;
+}

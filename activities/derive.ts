@@ -1,0 +1,166 @@
+import type { IntegrationInput } from '../workflows/contract.ts';
+import { integrationOf } from '../src/integrations/index.ts';
+import { mappingVersion } from '../src/integrations/mapping-version.ts';
+import {
+  commitDerivedCis,
+  commitDerivedGroups,
+  dueCis,
+  dueGroups,
+  loadGroups,
+  loadKind,
+  loadRecords,
+  makeWholeGroupDue,
+  noticeMappingVersion,
+  openRun,
+  knownKeys,
+  lastChangeMs,
+  wholeGroupDerivedAtMs,
+  type RunHandle,
+} from '../src/ledger/index.ts';
+import { integrationNames, type DeriveContext, type Integration, type JsonObject, type ObservedGroup, type ObservedKind } from '../src/model.ts';
+import type { ActivityContext } from './context.ts';
+import { integrationInstanceKey } from './engine-records.ts';
+import type { Left } from './observe.ts';
+import type { StepScope } from './run-step.ts';
+
+/** Groups loaded, derived and committed at a time: bounds memory and the length of a transaction. */
+const groupsAtATime = 500;
+const cisAtATime = 500;
+
+/**
+ * Derives what should exist from what was observed. Earlier integrations are included: a later one can bring records that
+ * they derive (metadata fetched key by key because an assessment uses it).
+ */
+export async function derive(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
+  const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
+  for (const name of integrationNames.slice(0, integrationNames.indexOf(input.integration) + 1)) {
+    if (await deriveIntegration(context, run, integrationOf(name), step)) return { left: 1, readyInMs: 0 };
+  }
+  return { left: 0, readyInMs: 0 };
+}
+
+/** Returns true when the time box ended before the groups did. */
+async function deriveIntegration(context: ActivityContext, run: RunHandle, integration: Integration, step: StepScope): Promise<boolean> {
+  const { database, words } = context.ledger;
+  await noticeMappingVersion(database, words, run, integration.name, mappingVersion);
+  await noticeRelatedChanges(context, run, integration);
+  const sources = createSources(context, run, integration);
+  let done = 0;
+  for (;;) {
+    const due = await dueGroups(database, words, run, integration.name, groupsAtATime);
+    if (due.length === 0) return false;
+    if (step.timeIsUp()) return true;
+    const groups = await loadGroups(database, words, run, due, integration.derivesFrom);
+    const deriveContext = await sources.contextFor(groups);
+    const byId = new Map(groups.map((group) => [group.group, group]));
+    const derived = due.map((group) => ({
+      group,
+      derived: integration.derive(byId.get(group.groupId) ?? { group: group.groupId, records: [] }, deriveContext),
+    }));
+    await context.failpoint('derive.before-commit');
+    await commitDerivedGroups(database, words, run, integration.name, derived);
+    await context.failpoint('derive.after-commit');
+    sources.noteTests(derived.flatMap((one) => one.derived.records));
+    done += due.length;
+    step.at({ integration: integration.name, groups: done });
+  }
+}
+
+/** Whole-derived integrations look at other kinds in full: a change there makes them due. */
+async function noticeRelatedChanges(context: ActivityContext, run: RunHandle, integration: Integration): Promise<void> {
+  const { database, words } = context.ledger;
+  if (integration.deriveForCi !== undefined || integration.relatedKinds.length === 0) return;
+  const changedMs = await lastChangeMs(database, words, run, integration.relatedKinds);
+  if (changedMs > (await wholeGroupDerivedAtMs(database, words, run, integration.name))) {
+    await makeWholeGroupDue(database, words, run, integration.name);
+  }
+}
+
+/** Derives discovered items and results for groups whose CI is known. */
+export async function deriveForCis(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
+  const integration = integrationOf(input.integration);
+  const { deriveForCi } = integration;
+  if (!deriveForCi) return { left: 0, readyInMs: 0 };
+  const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
+  const { database, words } = context.ledger;
+  const sources = createSources(context, run, integration);
+  let done = 0;
+  for (;;) {
+    const due = await dueCis(database, words, run, integration.name, cisAtATime);
+    if (due.length === 0) return { left: 0, readyInMs: 0 };
+    if (step.timeIsUp()) return { left: 1, readyInMs: 0 };
+    const groups = await loadGroups(database, words, run, due.flatMap((one) => one.groups), integration.derivesFrom);
+    const deriveContext = await sources.contextFor(groups);
+    const byId = new Map(groups.map((group) => [group.group, group]));
+    const derived = due.map((one) => ({
+      due: one,
+      derived: deriveForCi(
+        one.ci,
+        one.groups.map((group) => byId.get(group.groupId)).filter((group) => group !== undefined),
+        deriveContext,
+      ),
+    }));
+    await context.failpoint('derive.before-commit');
+    await commitDerivedCis(database, words, run, integration.name, derived);
+    await context.failpoint('derive.after-commit');
+    done += due.length;
+    step.at({ integration: integration.name, cis: done });
+  }
+}
+
+interface Sources {
+  contextFor(groups: readonly ObservedGroup[]): Promise<DeriveContext>;
+  noteTests(records: readonly { readonly table: string; readonly key: string }[]): void;
+}
+
+/** Loads what a derivation may look at: small related kinds once, linked records per batch. */
+function createSources(context: ActivityContext, run: RunHandle, integration: Integration): Sources {
+  const { database, words } = context.ledger;
+  const whole = new Map<ObservedKind, ReadonlyMap<string, JsonObject>>();
+  let tests: Set<string> | undefined;
+  return {
+    async contextFor(groups) {
+      for (const kind of integration.relatedKinds) {
+        if (!whole.has(kind)) whole.set(kind, await loadKind(database, words, run, kind));
+      }
+      tests ??= new Set(await knownKeys(database, words, run, 'sn_vulc_test'));
+      const known = tests;
+      const metadata = whole.get('metadata') ?? new Map<string, JsonObject>();
+      const instanceModel = await context.instanceModelOf(run);
+      return {
+        deployment: run.deployment,
+        source: instanceModel.source,
+        integrationInstanceKey: integrationInstanceKey(run.deployment),
+        related: { ...Object.fromEntries(whole), ...(await linkedRecords(context, run, groups, whole)) },
+        isKnownTest: (key) => metadata.has(key) || known.has(key),
+        scannedAtMs: run.startedAtMs,
+        notApplicableResult: context.config.serviceNow.notApplicableResult,
+      };
+    },
+    noteTests(records) {
+      for (const record of records) if (record.table === 'sn_vulc_test') tests?.add(record.key);
+    },
+  };
+}
+
+async function linkedRecords(
+  context: ActivityContext,
+  run: RunHandle,
+  groups: readonly ObservedGroup[],
+  whole: ReadonlyMap<ObservedKind, unknown>,
+): Promise<Partial<Record<ObservedKind, ReadonlyMap<string, JsonObject>>>> {
+  const wanted = new Map<ObservedKind, Set<string>>();
+  for (const group of groups) {
+    for (const record of group.records) {
+      for (const link of record.links ?? []) {
+        if (whole.has(link.kind)) continue;
+        const ids = wanted.get(link.kind) ?? new Set<string>();
+        wanted.set(link.kind, ids.add(link.id));
+      }
+    }
+  }
+  const linked: Partial<Record<ObservedKind, ReadonlyMap<string, JsonObject>>> = {};
+  for (const [kind, ids] of wanted) linked[kind] = await loadRecords(context.ledger.database, context.ledger.words, run, kind, [...ids]);
+  return linked;
+}
+
