@@ -1,0 +1,195 @@
+/** The Batch API (servicenow.md §5.4): many requests in one, one outcome for each. */
+import { SyncError } from '../errors.ts';
+import type { CallKind, SysId } from '../model.ts';
+import { refusalOf, readFailure, type Effect } from './errors.ts';
+import type { Send, Timeouts } from './http.ts';
+import { sysIdOf, type Row } from './table.ts';
+import { isObject } from './transport.ts';
+
+/** One request inside a batch. */
+export interface BatchItem {
+  /** Unique in its batch. */
+  readonly id: string;
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  /** Path with its query, already escaped. */
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+export type BatchOutcome =
+  | {
+      readonly outcome: 'answered';
+      readonly status: number;
+      /** Parsed JSON; undefined when the body is empty or not JSON. */
+      readonly body: unknown;
+      readonly executionMs: number | undefined;
+    }
+  /** The platform ended the batch before, or while, it handled this one: it may or may not have been carried out. */
+  | { readonly outcome: 'unserviced' };
+
+export interface BatchOptions {
+  readonly kind: CallKind;
+  readonly effect: Effect;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BatchApi {
+  /**
+   * Sends one batch and returns one outcome per item, in the order of the items. Items run one after the other; there is no
+   * all-or-nothing.
+   * @throws SyncError `outcome-unknown` when a writing batch got no usable answer; `bug` when it is larger than {@link cutBatches} allows
+   */
+  sendBatch(items: readonly BatchItem[], options: BatchOptions): Promise<readonly BatchOutcome[]>;
+}
+
+/** The instance refuses items above 5 MB and requests above 10 MB; base64 adds a third. */
+const maxItemBytes = 5 * 1024 * 1024;
+const maxBatchBytes = 5 * 1024 * 1024;
+
+export function createBatchApi({ send, timeouts }: { readonly send: Send; readonly timeouts: Timeouts }): BatchApi {
+  return {
+    sendBatch: async (items, { kind, effect, signal }) => {
+      if (items.length === 0) return [];
+      requireSendable(items);
+      const { body } = await send({
+        method: 'POST',
+        path: '/api/now/v1/batch',
+        body: { batch_request_id: '1', rest_requests: items.map(wireItem) },
+        kind,
+        effect,
+        timeoutMs: timeouts.batchMs,
+        signal,
+      });
+      return readOutcomes(items, body, effect);
+    },
+  };
+}
+
+/** Bytes that an item takes in a request. */
+export function itemBytes(item: BatchItem): number {
+  const bodyBytes = item.body === undefined ? 0 : Math.ceil(Buffer.byteLength(JSON.stringify(item.body)) / 3) * 4;
+  return bodyBytes + Buffer.byteLength(item.path) + item.id.length + 200;
+}
+
+/**
+ * Cuts items into batches of at most `maxItems` (default 100) and 5 MB, keeping their order. Items that are too large for any
+ * batch are given back apart.
+ */
+export function cutBatches(
+  items: readonly BatchItem[],
+  maxItems = 100,
+): { readonly batches: readonly (readonly BatchItem[])[]; readonly tooLarge: readonly BatchItem[] } {
+  const batches: BatchItem[][] = [];
+  const tooLarge: BatchItem[] = [];
+  let current: BatchItem[] = [];
+  let used = 0;
+  for (const item of items) {
+    const bytes = itemBytes(item);
+    if (bytes > maxItemBytes) {
+      tooLarge.push(item);
+      continue;
+    }
+    if (current.length > 0 && (current.length >= maxItems || used + bytes > maxBatchBytes)) {
+      batches.push(current);
+      current = [];
+      used = 0;
+    }
+    current.push(item);
+    used += bytes;
+  }
+  if (current.length > 0) batches.push(current);
+  return { batches, tooLarge };
+}
+
+function requireSendable(items: readonly BatchItem[]): void {
+  const because =
+    new Set(items.map(({ id }) => id)).size !== items.length
+      ? 'two items share an id'
+      : cutBatches(items, items.length).batches.length !== 1
+        ? 'it is larger than 5 MB'
+        : undefined;
+  if (because !== undefined) throw new SyncError({ kind: 'bug', service: 'servicenow', message: `A batch was not sent: ${because}.` });
+}
+
+function wireItem({ id, method, path, body }: BatchItem): unknown {
+  return {
+    id,
+    method,
+    url: path,
+    headers: [
+      { name: 'Accept', value: 'application/json' },
+      ...(body === undefined ? [] : [{ name: 'Content-Type', value: 'application/json' }]),
+    ],
+    exclude_response_headers: true,
+    ...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body), 'utf8').toString('base64') }),
+  };
+}
+
+function readOutcomes(items: readonly BatchItem[], body: unknown, effect: Effect): readonly BatchOutcome[] {
+  const serviced = isObject(body) ? body['serviced_requests'] : undefined;
+  if (!Array.isArray(serviced)) {
+    throw new SyncError({
+      kind: effect === 'write' ? 'outcome-unknown' : 'malformed-answer',
+      service: 'servicenow',
+      message: 'The answer to a batch has no list of serviced requests.',
+    });
+  }
+  const byId = new Map<string, BatchOutcome>();
+  for (const answer of serviced) {
+    const status = isObject(answer) ? Number(answer['status_code']) : Number.NaN;
+    if (!isObject(answer) || !Number.isInteger(status)) continue;
+    const executionMs = Number(answer['execution_time'] ?? Number.NaN);
+    byId.set(String(answer['id']), {
+      outcome: 'answered',
+      status,
+      body: decodeBody(answer['body']),
+      executionMs: Number.isFinite(executionMs) ? executionMs : undefined,
+    });
+  }
+  // An item that no list names, or whose answer has no status, is as unknown as one that is listed as unserviced.
+  return items.map(({ id }) => byId.get(id) ?? { outcome: 'unserviced' });
+}
+
+function decodeBody(body: unknown): unknown {
+  if (typeof body !== 'string' || body === '') return undefined;
+  try {
+    return JSON.parse(Buffer.from(body, 'base64').toString('utf8'));
+  } catch {
+    // Not JSON: the status decides, and a success without a readable record counts as unknown.
+    return undefined;
+  }
+}
+
+export type WriteResult =
+  | { readonly result: 'written'; readonly sysId: SysId; readonly row: Row }
+  | {
+      readonly result: 'refused';
+      readonly kind: 'acl' | 'business-rule' | 'data-policy' | 'invalid';
+      readonly status: number;
+      /** In the instance's words. */
+      readonly reason: string;
+      readonly remedy: string;
+    }
+  /** May or may not have been carried out: look it up before sending it again. */
+  | { readonly result: 'unknown'; readonly because: string }
+  /** Certainly not carried out: send it again later. */
+  | { readonly result: 'throttled'; readonly because: string }
+  /** The record to update does not exist any more, or is hidden. */
+  | { readonly result: 'gone' };
+
+/** What became of one create or update item (servicenow.md §5.2, §5.4). */
+export function classifyWrite(outcome: BatchOutcome): WriteResult {
+  if (outcome.outcome === 'unserviced') return { result: 'unknown', because: 'the batch ended before it' };
+  const { status, body } = outcome;
+  if (status === 200 || status === 201) {
+    const written = sysIdOf(body);
+    return written === undefined ? { result: 'unknown', because: 'the answer names no record' } : { result: 'written', ...written };
+  }
+  if (status === 429 || status === 503 || status === 401) return { result: 'throttled', because: `status ${status}` };
+  if (status === 202 || status >= 500) return { result: 'unknown', because: `status ${status}` };
+  const failure = readFailure(body);
+  if (status === 404 && /no record found/i.test(failure.message)) return { result: 'gone' };
+  const { kind, reason, remedy } = refusalOf(failure);
+  const recordKind = kind === 'business-rule' || kind === 'data-policy' ? kind : status === 403 ? 'acl' : 'invalid';
+  return { result: 'refused', kind: recordKind, status, reason, remedy };
+}

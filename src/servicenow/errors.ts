@@ -1,0 +1,233 @@
+/** Everything that an instance can refuse, cast once (servicenow.md §5; examples/servicenow/errors). */
+import { SyncError, type FailureFacts, type FailureKind } from '../errors.ts';
+import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from './transport.ts';
+
+/** What a request does if it arrives: after a lost answer a read is simply repeated, a write has to be looked up first. */
+export type Effect = 'read' | 'write';
+
+export interface Failure {
+  readonly message: string;
+  readonly detail: string;
+}
+
+/** Reads `{error:{message,detail},status}` and the flat form of token errors; empty texts when it is neither. */
+export function readFailure(body: unknown): Failure {
+  const error = isObject(body) ? body['error'] : undefined;
+  if (isObject(error)) return { message: textOf(error['message']), detail: textOf(error['detail']) };
+  if (typeof error === 'string') return { message: error, detail: textOf((body as Record<string, unknown>)['error_description']) };
+  return { message: '', detail: '' };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+export function requestIdOf(answer: HttpAnswer): string | undefined {
+  return answer.header('x-transaction-id') ?? answer.header('x-request-id');
+}
+
+/** Why a record or a request was refused; `kind` says who can change that. */
+export interface Refusal {
+  readonly kind: 'acl' | 'endpoint-acl' | 'oauth-scope' | 'unreadable-column' | 'business-rule' | 'data-policy' | 'invalid';
+  /** One sentence, in the instance's words. */
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** Tells the seven texts of a 403 (and a 400) apart. They are the only evidence an instance gives. */
+export function refusalOf({ message, detail }: Failure, secrets: readonly string[] = []): Refusal {
+  const reason = vendorSentence(detail === '' ? message : detail, secrets) || 'refused without a reason';
+  const said = `${message} ${detail}`;
+  if (/aborted by business rule/i.test(said)) {
+    const rule = /Business Rule '([^'^]{1,100})/i.exec(said)?.[1];
+    return {
+      kind: 'business-rule',
+      reason,
+      remedy: `Business rule "${rule ?? '(unnamed)'}" of the instance refuses the record: read its condition under System Definition › Business Rules, and change the rule or exempt the integration user.`,
+    };
+  }
+  if (/data policy/i.test(said)) {
+    return {
+      kind: 'data-policy',
+      reason,
+      remedy: 'A data policy makes fields mandatory that the record does not have: exempt the integration user or fill them by a default.',
+    };
+  }
+  if (/unscoped api/i.test(said)) {
+    return {
+      kind: 'oauth-scope',
+      reason,
+      remedy:
+        'Add a REST API Auth Scope for this API and method to the OAuth client (System OAuth › Application Registry), or use a client that is not securely scoped.',
+    };
+  }
+  if (/API level ACL/i.test(said)) {
+    return {
+      kind: 'endpoint-acl',
+      reason,
+      remedy:
+        'Give the integration user a role that the REST endpoint ACL of this API accepts (itil or asset for Identification and Reconciliation).',
+    };
+  }
+  if (/permission to be read|rights to query/i.test(said)) {
+    return {
+      kind: 'unreadable-column',
+      reason,
+      remedy: 'A field ACL hides a column of the query: give the integration user a role that reads it.',
+    };
+  }
+  if (/ACL|security constraints|not authorized|insufficient rights/i.test(said)) {
+    return { kind: 'acl', reason, remedy: 'Give the integration user a role that the table’s ACL accepts for this operation.' };
+  }
+  return { kind: 'invalid', reason, remedy: 'Compare the record with the table’s dictionary and the log of the instance.' };
+}
+
+/** True when a quota ended the transaction; a write may have been committed all the same. */
+export function isQuotaCancel(text: string): boolean {
+  return /transaction cancell?ed/i.test(text);
+}
+
+export interface RequestFacts {
+  /** "POST /api/now/table/sn_vulc_test", without query and body. */
+  readonly what: string;
+  readonly effect: Effect;
+  readonly secrets: readonly string[];
+}
+
+/** Casts an answer that is no success: a status from 300 on, or 202. */
+export function answerError(answer: HttpAnswer, body: unknown, { what, effect, secrets }: RequestFacts): SyncError {
+  const { status } = answer;
+  const facts = { service: 'servicenow', status, requestId: requestIdOf(answer) } as const;
+  if (status === 202) return lost(effect, { ...facts, code: 'dropped' }, `${what} was answered with 202: the instance dropped the request`);
+  if (status >= 300 && status < 400) return redirectError(answer, what, facts);
+  const failure = readFailure(body);
+  const said = vendorSentence([failure.message, failure.detail].filter((text) => text !== '').join(': '), secrets);
+  const message = `${what} was answered with ${status}${said === '' ? '.' : `: ${said}`}`;
+  if (status === 429) {
+    return new SyncError({ ...facts, kind: 'throttled', message, retryAfterMs: throttleMs(answer) });
+  }
+  if (status >= 500) return serverError(answer, effect, facts, message, said);
+  const { kind, code, remedy } = clientError(status, failure, secrets);
+  return new SyncError({ ...facts, kind, code, remedy, message });
+}
+
+/** How long a 429 asks us to wait. Only rate rules say it; a full semaphore queue empties within seconds (servicenow.md §5.8). */
+export function throttleMs(answer: HttpAnswer): number {
+  return retryAfterMs(answer.header('retry-after')) ?? 5_000;
+}
+
+function serverError(answer: HttpAnswer, effect: Effect, facts: Partial<FailureFacts>, message: string, said: string): SyncError {
+  const code = isQuotaCancel(`${said} ${answer.text.slice(-2_000)}`) ? 'transaction-cancelled' : undefined;
+  // 503 is said before any work is done; the others may come from a server that finished after its gateway gave up.
+  const kind = effect === 'write' && answer.status !== 503 ? 'outcome-unknown' : 'transient';
+  return new SyncError({ ...facts, code, kind, message, retryAfterMs: retryAfterMs(answer.header('retry-after')) });
+}
+
+interface ClientError {
+  readonly kind: FailureKind;
+  readonly code: string | undefined;
+  readonly remedy: string | undefined;
+}
+
+function clientError(status: number, failure: Failure, secrets: readonly string[]): ClientError {
+  const said = `${failure.message} ${failure.detail}`;
+  if (status === 401) {
+    return {
+      kind: 'unauthenticated',
+      code: undefined,
+      remedy:
+        'Check user name and password or OAuth client of the instance, that the user is active and not locked out, and for basic authentication that it has the role snc_basic_auth_api_access.',
+    };
+  }
+  if (status === 403) {
+    const refusal = refusalOf(failure, secrets);
+    return { kind: 'forbidden', code: refusal.kind, remedy: refusal.remedy };
+  }
+  if (/invalid table/i.test(said)) {
+    return { kind: 'misconfigured', code: 'invalid-table', remedy: 'Install the application that brings this table, or check the name.' };
+  }
+  if (/does not represent any resource/i.test(said)) {
+    return {
+      kind: 'misconfigured',
+      code: 'no-such-api',
+      remedy: 'The plugin that brings this API is not active on the instance, or the URL is wrong.',
+    };
+  }
+  if (status === 404 || status === 410) return { kind: 'not-found', code: undefined, remedy: undefined };
+  if (status === 408) return { kind: 'transient', code: undefined, remedy: undefined };
+  return { kind: 'rejected', code: status === 414 ? 'url-too-long' : undefined, remedy: undefined };
+}
+
+function redirectError(answer: HttpAnswer, what: string, facts: Partial<FailureFacts>): SyncError {
+  const target = URL.parse(answer.header('location') ?? '')?.host;
+  return new SyncError({
+    ...facts,
+    kind: 'malformed-answer',
+    code: 'redirect',
+    message: `${what} was answered with a redirect to ${target ?? 'another place'}, which is not followed.`,
+    remedy: 'Configure the instance by the URL that it answers at itself; a developer instance may have to be woken first.',
+  });
+}
+
+function lost(effect: Effect, facts: Partial<FailureFacts>, because: string): SyncError {
+  return new SyncError({
+    ...facts,
+    kind: effect === 'write' ? 'outcome-unknown' : 'transient',
+    message: `${because}${effect === 'write' ? '; whether it was carried out is not known.' : '.'}`,
+  });
+}
+
+/** Casts what `Transport.send` throws; anything that is not a TransportError (an abort's reason) is given back as it is. */
+export function transportError(error: unknown, { what, effect }: Pick<RequestFacts, 'what' | 'effect'>): unknown {
+  if (!(error instanceof TransportError)) return error;
+  const facts = { service: 'servicenow', code: error.code } as const;
+  switch (error.failure) {
+    case 'untrusted':
+      return new SyncError({
+        ...facts,
+        kind: 'misconfigured',
+        message: `The TLS certificate of ${error.host} is not trusted.`,
+        remedy:
+          'If a private authority signed it, name its PEM file as caFile in the configuration; otherwise find out who answers at that address.',
+      });
+    case 'not-connected':
+      return new SyncError({ ...facts, kind: 'transient', message: `${what}: no connection to ${error.host}.` });
+    case 'too-large':
+      return lostAnswer(effect, { ...facts, code: 'too-large' }, `${what}: the answer is larger than the cap`);
+    case 'connection-lost':
+      return lost(effect, facts, `${what}: the connection to ${error.host} was lost`);
+    case 'timed-out':
+      return lost(effect, facts, `${what}: ${error.host} did not answer in time`);
+  }
+}
+
+/** The work was done, but its answer cannot be read. */
+function lostAnswer(effect: Effect, facts: Partial<FailureFacts>, because: string): SyncError {
+  const kind = effect === 'write' ? 'outcome-unknown' : 'malformed-answer';
+  return new SyncError({ ...facts, kind, message: `${because}.` });
+}
+
+/** A success status with something that is not the JSON it should be: a web page, a cut answer, a quota cancel while streaming. */
+export function unreadableAnswer(answer: HttpAnswer, { what, effect }: Pick<RequestFacts, 'what' | 'effect'>): SyncError {
+  const facts = { service: 'servicenow', status: answer.status, requestId: requestIdOf(answer) } as const;
+  if (isHtml(answer)) {
+    const hibernating = /instance-hibernating-page|instance hibernating|instance is hibernating/i.test(answer.text);
+    return new SyncError({
+      ...facts,
+      kind: 'malformed-answer',
+      code: hibernating ? 'hibernating' : 'html',
+      message: hibernating ? `${what}: the instance hibernates.` : `${what} was answered with a web page instead of JSON.`,
+      remedy: hibernating
+        ? 'Sign in to developer.servicenow.com and choose Wake instance; it takes some minutes.'
+        : 'Check the URL of the instance and what stands between here and it (sign-on page, proxy, maintenance).',
+    });
+  }
+  if (isQuotaCancel(answer.text.slice(-4_000))) {
+    return lost(effect, { ...facts, code: 'transaction-cancelled' }, `${what}: the instance's transaction quota ended the answer`);
+  }
+  return lostAnswer(effect, facts, `${what}: the answer is not JSON`);
+}
+
+function isHtml(answer: HttpAnswer): boolean {
+  return /^\s*text\/html/i.test(answer.header('content-type') ?? '') || /^\s*<(?:!doctype|html)/i.test(answer.text.slice(0, 200));
+}

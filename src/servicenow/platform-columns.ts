@@ -1,0 +1,26 @@
+/**
+ * Columns of the platform's own tables, which the probe itself has to use before any dictionary is known
+ * (examples/servicenow/dictionary). Everything else is checked against the dictionary of the instance.
+ */
+const every = ['sys_id', 'sys_created_on', 'sys_updated_on', 'sys_mod_count', 'sys_created_by', 'sys_updated_by'];
+
+export const platformColumns: Readonly<Record<string, ReadonlySet<string>>> = {
+  sys_db_object: new Set([...every, 'name', 'label', 'super_class', 'super_class.name']),
+  sys_dictionary: new Set([
+    ...every,
+    'name',
+    'element',
+    'internal_type',
+    'max_length',
+    'reference',
+    'active',
+    'mandatory',
+    'read_only',
+    'column_label',
+  ]),
+  sys_choice: new Set([...every, 'name', 'element', 'value', 'label', 'language', 'inactive']),
+  sys_user: new Set([...every, 'user_name', 'name', 'active', 'locked_out', 'web_service_access_only', 'password_needs_reset']),
+  sys_user_role: new Set([...every, 'name']),
+  sys_user_has_role: new Set([...every, 'user', 'user.user_name', 'role', 'role.name', 'inherited', 'state']),
+  sys_attachment: new Set([...every, 'table_name', 'table_sys_id', 'file_name', 'size_bytes', 'content_type', 'state']),
+};
