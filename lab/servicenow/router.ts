@@ -1,0 +1,109 @@
+import type { FaultBook } from '../kit/faults.ts';
+import type { Caller } from './access.ts';
+import type { Accounts } from './accounts.ts';
+import { handleAggregate } from './aggregate-api.ts';
+import { handleAttachment } from './attachment-api.ts';
+import { handleBatch } from './batch-api.ts';
+import { ApiError, apiPath, errorResponse, requireJsonAccept, type ApiRequest, type ApiResponse } from './http.ts';
+import { handleIdentifyReconcile } from './ire/index.ts';
+import type { Pace } from './latency.ts';
+import type { OAuth } from './oauth.ts';
+import { handleTable, unknownResource, type ApiContext } from './table-api.ts';
+
+/** The measured limit of a URL, in bytes (errors/414_url_too_long.json). */
+const MAX_URL_BYTES = 8192;
+
+export interface RouterContext extends ApiContext {
+  accounts: Accounts;
+  oauth: OAuth;
+  faults: FaultBook;
+  pace: Pace;
+  batchQuotaMs: number;
+  /** Called for every item of a batch, so that its requests are counted too. */
+  onBatchItem: (request: ApiRequest, response: ApiResponse) => void;
+}
+
+/** Answers whatever comes under `/api` and the token endpoint. Never throws for a bad request. */
+export async function route(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
+  try {
+    if (Buffer.byteLength(context.baseUrl() + request.url) > MAX_URL_BYTES) return uriTooLong();
+    if (request.path === '/oauth_token.do') return context.oauth.token(request);
+    const caller = authenticate(context, request);
+    return await context.pace.onThread(() => serve(context, caller, request, false));
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+async function serve(context: RouterContext, caller: Caller, request: ApiRequest, isInBatch: boolean): Promise<ApiResponse> {
+  requireJsonAccept(request);
+  const [room] = apiPath(request.path)?.parts ?? [];
+  switch (room) {
+    case 'table':
+      return paced(context, handleTable(context, caller, request), request.method === 'GET' ? 0 : 1);
+    case 'stats':
+      return paced(context, handleAggregate(context, caller, request), 0);
+    case 'attachment':
+      return paced(context, handleAttachment(context, caller, request), 0);
+    case 'identifyreconcile': {
+      const { response, writes } = handleIdentifyReconcile(context, caller, request);
+      return paced(context, response, writes);
+    }
+    case 'batch':
+      if (isInBatch) throw unknownResource();
+      return handleBatch(request, {
+        quotaMs: context.batchQuotaMs,
+        faults: context.faults,
+        dispatch: async (item) => {
+          const response = await serve(context, caller, item, true).catch(failure);
+          context.onBatchItem(item, response);
+          return response;
+        },
+      });
+    default:
+      throw unknownResource();
+  }
+}
+
+async function paced(context: RouterContext, response: ApiResponse, writes: number): Promise<ApiResponse> {
+  await context.pace.spend(writes);
+  return response;
+}
+
+function authenticate(context: RouterContext, request: ApiRequest): Caller {
+  const [scheme = '', credentials = ''] = (request.headers.authorization ?? '').split(' ', 2);
+  if (/^bearer$/i.test(scheme)) return context.oauth.callerOf(credentials) ?? refuse();
+  if (!/^basic$/i.test(scheme)) return refuse();
+  const text = Buffer.from(credentials, 'base64').toString('utf8');
+  const at = text.indexOf(':');
+  const caller = context.accounts.byPassword(text.slice(0, Math.max(at, 0)), text.slice(at + 1));
+  return caller === undefined || context.accounts.basicRefused(caller) ? refuse() : caller;
+}
+
+/** errors/401_not_authenticated.http */
+function refuse(): never {
+  throw new ApiError(401, 'User Not Authenticated', 'Required to provide Auth information', {
+    'www-authenticate': 'BASIC realm="Service-now"',
+  });
+}
+
+/** Only the status was recorded. */
+function uriTooLong(): ApiResponse {
+  return { status: 414, headers: { 'content-type': 'text/html' }, body: '<html><head><title>414 URI Too Long</title></head></html>' };
+}
+
+function failure(error: unknown): ApiResponse {
+  if (error instanceof ApiError) return errorResponse(error);
+  const reason = Error.isError(error) ? error.message : String(error);
+  // As recorded for an unhandled server exception (errors/500_cmdb_instance_exception_null.json).
+  const detail = `Exception while executing request: ${reason} Check logs for error trace or enable glide.rest.debug property to verify REST request processing`;
+  return errorResponse(new ApiError(500, `Exception while executing request: ${reason}`, detail));
+}
+
+/** The pattern a request is counted under: table names stay, ids do not. */
+export function patternOf(url: string): string {
+  const path = url.split('?', 1)[0] ?? '';
+  return path
+    .replace(/^(\/api\/now(?:\/v[12])?\/(?:table\/[^/]+|attachment))\/[^/]+/, '$1/{sys_id}')
+    .replace(/^(\/lab\/table)\/[^/]+/, '$1/{table}');
+}
