@@ -6,7 +6,8 @@ const rooms = {
   'src/servicenow': ['src/integrations'],
   'src/ledger': ['src/integrations'],
   'src/preflight': ['src/azure', 'src/servicenow', 'src/ledger', 'src/config', 'src/integrations', 'src/inventory', 'src/temporal'],
-  'src/temporal': ['src/config', 'src/observability', 'workflows/contract'],
+  // The worker hosts the activities; everything else in this room knows them by name only.
+  'src/temporal': ['src/config', 'src/observability', 'workflows/contract', 'activities/index'],
   'src/config': [],
   'src/observability': ['src/config'],
   'src/cli': ['src/temporal', 'src/config', 'src/observability', 'workflows/contract'],

@@ -1,4 +1,4 @@
-import type { AzureClients } from '../src/azure/index.ts';
+import type { AzureClients, TokenSource } from '../src/azure/index.ts';
 import type { Configuration, DeploymentSettings } from '../src/config/index.ts';
 import type { Ledger, RunHandle } from '../src/ledger/index.ts';
 import type { Clock } from '../src/observability/clock.ts';
@@ -18,11 +18,14 @@ export interface ActivityContext {
   readonly deployment: (name: string) => DeploymentSettings;
   /** Clients whose every request passes the gate of this run. */
   readonly clientsOf: (run: RunHandle) => Promise<DeploymentClients>;
+  /** The same before the instance's tables are known: for checks that must work when nothing else does. */
+  readonly bareClientsOf: (run: RunHandle) => Promise<DeploymentClients>;
   /** What the instance has: tables, columns, choices. Read once per run and process. */
   readonly instanceModelOf: (run: RunHandle) => Promise<InstanceModel>;
 }
 
 export interface DeploymentClients {
   readonly azure: AzureClients;
+  readonly tokens: TokenSource;
   readonly serviceNow: ServiceNowClient;
 }

@@ -53,7 +53,7 @@ export function castToFailure(error: unknown): Error {
       message: sentenceOf(error),
       type: error.kind,
       nonRetryable: !retryable.has(error.kind),
-      category: error.kind === 'throttled' ? ApplicationFailureCategory.BENIGN : undefined,
+      ...(error.kind === 'throttled' ? { category: ApplicationFailureCategory.BENIGN } : {}),
       ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
       details: [{ service: error.service, status: error.status, code: error.code, requestId: error.requestId }],
     });

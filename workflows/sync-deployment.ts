@@ -54,8 +54,12 @@ export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
 async function preflight(input: SyncInput, run: RunRef): Promise<string | null> {
   phase('preflight');
   setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
-  const findings = await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles, run-as' }, [run]);
-  const blocking = findings.filter((finding) => finding.verdict === 'blocking');
+  const checks = await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run]);
+  let blocking = checks.filter((finding) => finding.verdict === 'blocking');
+  if (blocking.length === 0) {
+    const prepared = await work.prepareInstance.executeWithOptions({ summary: "the engine's own records, run-as VR.System" }, [run]);
+    blocking = prepared.filter((finding) => finding.verdict === 'blocking');
+  }
   if (blocking.length === 0) return null;
   upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: blocking.slice(0, 20).map((finding) => finding.check) }]);
   setCurrentDetails([`**${input.deployment}** · blocked by preflight`, '', ...blocking.map(findingLine)].join('\n'));

@@ -230,3 +230,26 @@ async function writeExclusions(tx: Transaction, words: Words, run: RunHandle, gr
     ],
   );
 }
+
+/**
+ * Stores the engine's own records (integration instance, run records), owned by this deployment under a name of their own.
+ */
+export async function commitEngineRecords(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  owner: string,
+  records: readonly DesiredRecord[],
+): Promise<void> {
+  const groupKey = digest(`engine\n${run.deployment}\n${owner}`);
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await writeOwned(
+      tx,
+      words,
+      run,
+      records.map((record) => ({ record, groupKey })),
+      [groupKey],
+    );
+  });
+}

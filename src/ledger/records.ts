@@ -236,3 +236,18 @@ export async function publishProgress(
   const readyInMs = Number(row?.ready_in_ms ?? 0);
   return { due: Number(row?.due ?? 0), parked: Number(row?.parked ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
 }
+
+/** sys_ids of records by natural key, as far as the instance is known to have them. */
+export async function ownedSysIds(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  table: string,
+  keys: readonly string[],
+): Promise<Map<string, SysId>> {
+  const rows = await database.query<{ key_text: string; sys_id: string }>(
+    'SELECT key_text, sys_id FROM record WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND sys_id IS NOT NULL',
+    [run.instanceId, await words.idOf(table), keys.map(recordKey)],
+  );
+  return new Map(rows.map((row) => [row.key_text, row.sys_id as SysId]));
+}

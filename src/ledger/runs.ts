@@ -202,3 +202,14 @@ export async function forgetOldScans(database: Database, run: RunHandle, keepRun
     [run.deploymentId, keepRuns],
   );
 }
+
+/** Identity of this ledger; the engine's records on an instance carry it, so that a second ledger is noticed. */
+export async function ledgerId(database: Database): Promise<string> {
+  const [row] = await database.query<{ ledger_id: string }>('SELECT ledger_id FROM ledger');
+  return row?.ledger_id ?? '';
+}
+
+/** Counts bookkeeping writes that do not go through the records of the ledger (a run-as that was put back). */
+export async function countBookkeeping(database: Database, run: RunHandle, writes: number): Promise<void> {
+  await database.transaction((tx) => addTally(tx, run, '', 'serviceNowBookkeeping', writes));
+}

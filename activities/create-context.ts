@@ -1,0 +1,187 @@
+import { createAzureConnection, type AzureConnection, type CredentialChoice } from '../src/azure/index.ts';
+import {
+  deploymentConfig,
+  type AzureSettings,
+  type Configuration,
+  type DeploymentSettings,
+  type ServiceNowSettings,
+} from '../src/config/index.ts';
+import { tableSpecs } from '../src/integrations/tables.ts';
+import { ciClasses } from '../src/inventory/resource-class.ts';
+import { createGate, openLedger, type Ledger, type RunHandle } from '../src/ledger/index.ts';
+import type { Gate } from '../src/model.ts';
+import type { Clock } from '../src/observability/clock.ts';
+import type { Failpoints } from '../src/observability/failpoints.ts';
+import type { Logger } from '../src/observability/logger.ts';
+import { createServiceNowConnection, type ServiceNowAuth, type ServiceNowConnection } from '../src/servicenow/index.ts';
+import type { ActivityContext, DeploymentClients } from './context.ts';
+import { createInstanceModel, type InstanceModel } from './instance-model.ts';
+
+export interface ContextOptions {
+  readonly config: Configuration;
+  /** PostgreSQL URL of the ledger. */
+  readonly ledgerUrl: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly failpoint: Failpoints;
+}
+
+/** Longer than any request may take, so that a slot is never taken twice by the living. */
+const slotHoldMs = 4 * 60_000;
+/** One per concurrent transaction of a worker: lanes and scopes of a few activities at a time. */
+const ledgerConnections = 20;
+const defaultSource = 'Microsoft Defender for Cloud';
+
+/** Opens the ledger and prepares the connections of a worker. Services are connected to when the first run needs them. */
+export async function createContext(options: ContextOptions): Promise<{ readonly context: ActivityContext; close(): Promise<void> }> {
+  const { config, clock } = options;
+  const ledger = await openLedger({ url: options.ledgerUrl, connections: ledgerConnections, tables: tableSpecs.map((spec) => spec.name) });
+  const connections = createConnections(config, clock);
+  const models = createRunCache<InstanceModel>();
+  const clients = createRunCache<DeploymentClients>();
+  const clientsOf = (run: RunHandle): Promise<DeploymentClients> =>
+    clients.of(run, () => openClients(config, ledger, connections, run));
+  const instanceModelOf = (run: RunHandle): Promise<InstanceModel> =>
+    models.of(run, async () => {
+      const { serviceNow } = await openClients(config, ledger, connections, run);
+      const dictionary = await serviceNow.probeDictionary([...new Set([...tableSpecs.map((spec) => spec.name), ...ciClasses])]);
+      return createInstanceModel(dictionary, tableSpecs, config.serviceNow.source ?? defaultSource);
+    });
+  const context: ActivityContext = {
+    config,
+    ledger,
+    clock,
+    log: options.log,
+    failpoint: options.failpoint,
+    deployment: (name) => deploymentConfig(config, name),
+    clientsOf: async (run) => {
+      const opened = await clientsOf(run);
+      const model = await instanceModelOf(run);
+      return { ...opened, serviceNow: opened.serviceNow.withDictionary(model.dictionary) };
+    },
+    bareClientsOf: clientsOf,
+    instanceModelOf,
+  };
+  return {
+    context,
+    close: async () => {
+      connections.close();
+      await ledger.database.close();
+    },
+  };
+}
+
+interface Connections {
+  azure(settings: DeploymentSettings): AzureConnection;
+  serviceNow(): ServiceNowConnection;
+  close(): void;
+}
+
+/** Keeps connections (and their tokens) for the worker's life, and makes new ones when a secret was rotated. */
+function createConnections(config: Configuration, clock: Clock): Connections {
+  const azure = new Map<string, { readonly credential: string; readonly connection: AzureConnection }>();
+  let serviceNow: { readonly auth: string; readonly connection: ServiceNowConnection } | undefined;
+  return {
+    azure(settings) {
+      const choice = credentialOf(settings.azure);
+      const credential = JSON.stringify(choice);
+      const known = azure.get(settings.name);
+      if (known?.credential === credential) return known.connection;
+      known?.connection.close();
+      const connection = openAzure(settings.azure, choice, clock);
+      azure.set(settings.name, { credential, connection });
+      return connection;
+    },
+    serviceNow() {
+      const choice = authOf(config.serviceNow);
+      const auth = JSON.stringify(choice);
+      if (serviceNow?.auth === auth) return serviceNow.connection;
+      serviceNow?.connection.close();
+      const { url, caFile } = config.serviceNow;
+      serviceNow = { auth, connection: createServiceNowConnection({ url, auth: choice, caFile, nowMs: () => clock.nowMs() }) };
+      return serviceNow.connection;
+    },
+    close() {
+      for (const { connection } of azure.values()) connection.close();
+      serviceNow?.connection.close();
+    },
+  };
+}
+
+export function openAzure(settings: AzureSettings, credential: CredentialChoice, clock: Clock): AzureConnection {
+  return createAzureConnection({
+    cloud:
+      settings.cloud === 'custom'
+        ? { authorityHost: settings.authorityHost, armEndpoint: settings.resourceManager, graphEndpoint: settings.graph }
+        : settings.cloud,
+    tenantId: settings.tenantId,
+    clientId: settings.clientId ?? '',
+    credential,
+    caFile: settings.caFile,
+    nowMs: () => clock.nowMs(),
+  });
+}
+
+export function credentialOf({ credential, clientId }: AzureSettings): CredentialChoice {
+  switch (credential.type) {
+    case 'client-secret':
+      return { type: 'secret', value: credential.clientSecret.reveal() };
+    case 'certificate':
+      return { type: 'certificate', pemPath: credential.certificateFile };
+    case 'federated-token':
+      return { type: 'federated-token-file', path: credential.federatedTokenFile };
+    case 'managed-identity':
+      return { type: 'managed-identity', clientId };
+  }
+}
+
+export function authOf({ auth }: ServiceNowSettings): ServiceNowAuth {
+  switch (auth.type) {
+    case 'client-credentials':
+      return { type: auth.type, clientId: auth.clientId, clientSecret: auth.clientSecret.reveal() };
+    case 'password':
+      return {
+        type: auth.type,
+        clientId: auth.clientId,
+        clientSecret: auth.clientSecret.reveal(),
+        userName: auth.userName,
+        password: auth.password.reveal(),
+      };
+    case 'basic':
+      return { type: auth.type, userName: auth.userName, password: auth.password.reveal() };
+  }
+}
+
+async function openClients(config: Configuration, ledger: Ledger, connections: Connections, run: RunHandle): Promise<DeploymentClients> {
+  const settings = deploymentConfig(config, run.deployment);
+  const gateTo = (slotKey: string, slots: number): Promise<Gate> => createGate(ledger.database, run, { slotKey, slots, holdMs: slotHoldMs });
+  const azure = connections.azure(settings);
+  const serviceNow = connections.serviceNow();
+  const [azureGate, serviceNowGate] = await Promise.all([
+    gateTo(`azure:${settings.azure.tenantId}`, settings.concurrentRequests),
+    gateTo(`servicenow:${config.serviceNow.url}`, config.serviceNow.concurrentRequests),
+  ]);
+  return { azure: azure.through(azureGate), tokens: azure.tokens, serviceNow: serviceNow.through(serviceNowGate) };
+}
+
+interface RunCache<Value> {
+  of(run: RunHandle, make: () => Promise<Value>): Promise<Value>;
+}
+
+/** Remembers a value per run for the newest few runs; a failed attempt is not remembered. */
+function createRunCache<Value>(): RunCache<Value> {
+  const keep = 16;
+  const values = new Map<string, Promise<Value>>();
+  return {
+    of(run, make) {
+      const key = `${run.runId}/${run.fence}`;
+      const known = values.get(key);
+      if (known) return known;
+      const made = make();
+      values.set(key, made);
+      made.catch(() => values.delete(key));
+      for (const old of [...values.keys()].slice(0, Math.max(0, values.size - keep))) values.delete(old);
+      return made;
+    },
+  };
+}

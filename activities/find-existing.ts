@@ -1,0 +1,104 @@
+import { isSyncError } from '../src/errors.ts';
+import type { SysId } from '../src/model.ts';
+import { query, splitByBytes, valueOf, type Query, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
+import type { InstanceTable } from './instance-model.ts';
+import type { PreparedRecord } from './prepare-records.ts';
+
+export type Existing =
+  | { readonly sysId: SysId; readonly same: boolean }
+  /** The natural key cannot be looked up, so creating the record could double it. */
+  | { readonly refused: string };
+
+const queryBytes = 6_000;
+
+/**
+ * Looks records up by their natural key, many at a time. The column with the most different values becomes the IN list,
+ * columns with one common value become equalities, and what comes back is held against the whole key here: a database
+ * compares more loosely than we do. Of several records with one key the oldest sys_created_on wins.
+ */
+export async function findExisting(
+  client: ServiceNowClient,
+  mapped: InstanceTable,
+  records: readonly PreparedRecord[],
+  signal: AbortSignal,
+): Promise<Map<string, Existing>> {
+  const found = new Map<string, Existing>();
+  const byKey = new Map<string, PreparedRecord>();
+  for (const record of records) {
+    const values = Object.values(record.naturalKey);
+    if (values.length === 0) found.set(record.key, { refused: `none of its key columns exists on ${mapped.name}` });
+    else byKey.set(joined(record.naturalKey, Object.keys(record.naturalKey)), record);
+  }
+  // Records of one table mostly have the same key columns; an optional one may be empty in some.
+  for (const group of groupByColumns([...byKey.values()])) await lookUpGroup(client, mapped, group, found, signal);
+  return found;
+}
+
+interface KeyGroup {
+  readonly columns: readonly string[];
+  readonly records: readonly PreparedRecord[];
+}
+
+function groupByColumns(records: readonly PreparedRecord[]): KeyGroup[] {
+  const groups = new Map<string, { columns: string[]; records: PreparedRecord[] }>();
+  for (const record of records) {
+    const columns = Object.keys(record.naturalKey);
+    const group = groups.get(columns.join()) ?? { columns, records: [] };
+    group.records.push(record);
+    groups.set(columns.join(), group);
+  }
+  return [...groups.values()];
+}
+
+async function lookUpGroup(
+  client: ServiceNowClient,
+  mapped: InstanceTable,
+  group: KeyGroup,
+  found: Map<string, Existing>,
+  signal: AbortSignal,
+): Promise<void> {
+  const distinct = new Map(group.columns.map((column) => [column, new Set(group.records.map((record) => record.naturalKey[column] ?? ''))]));
+  const widest = [...distinct].sort(([, left], [, right]) => right.size - left.size)[0]?.[0];
+  if (widest === undefined) return;
+  const wanted = new Map(group.records.map((record) => [joined(record.naturalKey, group.columns), record]));
+  const fields = [...new Set([...group.columns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on'])];
+  const rows: Row[] = [];
+  for (const asked of queriesFor(group, distinct, widest, found)) {
+    for await (const row of client.table.listAll(mapped.name, { query: asked, fields }, signal)) rows.push(row);
+  }
+  rows.sort((left, right) => valueOf(left, 'sys_created_on').localeCompare(valueOf(right, 'sys_created_on')));
+  for (const row of rows) {
+    const record = wanted.get(joined(Object.fromEntries(group.columns.map((column) => [column, valueOf(row, column)])), group.columns));
+    if (record === undefined || found.has(record.key)) continue;
+    found.set(record.key, { sysId: valueOf(row, 'sys_id') as SysId, same: mapped.sameOnInstance(row, record.comparedValues) });
+  }
+}
+
+/** Queries for the group; records whose values cannot be sent are marked as refused and left out. */
+function queriesFor(
+  group: KeyGroup,
+  distinct: ReadonlyMap<string, ReadonlySet<string>>,
+  widest: string,
+  found: Map<string, Existing>,
+): Query[] {
+  const common = group.columns.filter((column) => column !== widest && distinct.get(column)?.size === 1);
+  let base = query();
+  for (const column of common) base = base.equals(column, group.records[0]?.naturalKey[column] ?? '');
+  const values: string[] = [];
+  for (const record of group.records) {
+    const value = record.naturalKey[widest] ?? '';
+    try {
+      splitByBytes(base, widest, [value], queryBytes);
+      values.push(value);
+    } catch (error) {
+      if (!isSyncError(error, 'rejected')) throw error;
+      found.set(record.key, { refused: error.message });
+    }
+  }
+  return splitByBytes(base, widest, values, queryBytes);
+}
+
+/** Keys are compared without case, as the instance's database does. */
+function joined(values: Readonly<Record<string, string>>, columns: readonly string[]): string {
+  return columns.map((column) => (values[column] ?? '').toLowerCase()).join('\n');
+}

@@ -1,0 +1,44 @@
+import type { IntegrationInput, RunMode, RunOutcome, RunRef, IntegrationResult, CheckFinding } from '../workflows/contract.ts';
+import type { ActivityContext } from './context.ts';
+import { derive, deriveForCis } from './derive.ts';
+import { observe, openScans, type Left } from './observe.ts';
+import { prepareInstance } from './publish-engine-records.ts';
+import { publish } from './publish.ts';
+import { resolveCis } from './resolve-cis.ts';
+import { beginRun, finishIntegration, finishRun, preflight } from './run-lifecycle.ts';
+import { runStep } from './run-step.ts';
+
+/** The activities as workflows see them: ids and counts in, counts out. */
+export interface Activities {
+  beginRun(input: { readonly deployment: string; readonly mode: RunMode; readonly workflowRunId: string }): Promise<RunRef>;
+  preflight(run: RunRef): Promise<CheckFinding[]>;
+  /** The engine's own records on the instance exist, and the five integration records run as VR.System. */
+  prepareInstance(run: RunRef): Promise<CheckFinding[]>;
+  openScans(input: IntegrationInput): Promise<{ readonly scans: number }>;
+  observe(input: IntegrationInput): Promise<Left>;
+  derive(input: IntegrationInput): Promise<Left>;
+  resolveCis(input: IntegrationInput): Promise<Left>;
+  deriveForCis(input: IntegrationInput): Promise<Left>;
+  publish(input: IntegrationInput): Promise<Left>;
+  finishIntegration(input: IntegrationInput & { readonly failedBecause: string | null }): Promise<IntegrationResult>;
+  finishRun(input: { readonly run: RunRef; readonly outcome: RunOutcome; readonly integrations: readonly IntegrationResult[] }): Promise<{
+    readonly seconds: number;
+  }>;
+}
+
+/** Makes the activities over one context; every one of them runs inside `runStep`. */
+export function createActivities(context: ActivityContext): Activities {
+  return {
+    beginRun: (input) => runStep(() => beginRun(context, input)),
+    preflight: (run) => runStep((step) => preflight(context, run, step)),
+    prepareInstance: (run) => runStep((step) => prepareInstance(context, run, step)),
+    openScans: (input) => runStep(() => openScans(context, input)),
+    observe: (input) => runStep((step) => observe(context, input, step)),
+    derive: (input) => runStep((step) => derive(context, input, step)),
+    resolveCis: (input) => runStep((step) => resolveCis(context, input, step)),
+    deriveForCis: (input) => runStep((step) => deriveForCis(context, input, step)),
+    publish: (input) => runStep((step) => publish(context, input, step)),
+    finishIntegration: (input) => runStep((step) => finishIntegration(context, input, step)),
+    finishRun: (input) => runStep(() => finishRun(context, input)),
+  };
+}

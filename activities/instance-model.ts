@@ -1,0 +1,50 @@
+import { SyncError } from '../src/errors.ts';
+import type { TableSpec } from '../src/model.ts';
+import { mapTable, type InstanceDictionary, type MappedTable } from '../src/servicenow/index.ts';
+
+/** A table of the instance together with what the engine wants of it. */
+export type InstanceTable = MappedTable & { readonly spec: TableSpec };
+
+/** What the instance has, as far as the engine uses it. */
+export interface InstanceModel {
+  /** Value of `source` of all records. */
+  readonly source: string;
+  readonly dictionary: InstanceDictionary;
+  readonly tables: ReadonlyMap<string, InstanceTable>;
+  /** Whether a class (or any table) has a column, its super classes' included. */
+  readonly hasColumn: (table: string, column: string) => boolean;
+}
+
+export function createInstanceModel(dictionary: InstanceDictionary, specs: readonly TableSpec[], source: string): InstanceModel {
+  return {
+    source,
+    dictionary,
+    tables: new Map(specs.map((spec) => [spec.name, { ...mapTable(spec, dictionary), spec }])),
+    hasColumn: (table, column) => {
+      const found = dictionary.tables[table];
+      return found?.state === 'present' && Object.hasOwn(found.columns, column);
+    },
+  };
+}
+
+/**
+ * The table, or undefined where the instance lacks it and the feature can do without.
+ * @throws SyncError `misconfigured` with the remedy where it cannot
+ */
+export function requireTable(model: InstanceModel, spec: TableSpec): InstanceTable | undefined {
+  const table = model.tables.get(spec.name);
+  const usable = table !== undefined && table.state === 'present' && table.missingRequired.length === 0;
+  if (usable) return table;
+  if (spec.ifMissing === 'skip') return undefined;
+  const because =
+    table === undefined || table.state !== 'present'
+      ? `the table ${spec.name} is ${table?.state ?? 'absent'}`
+      : `${spec.name}: ${table.missingRequired.map((missing) => missing.because).join('; ')}`;
+  throw new SyncError({
+    kind: 'misconfigured',
+    service: 'servicenow',
+    message: `The instance is not set up for this integration: ${because}.`,
+    remedy:
+      'Install or activate the plugin that brings the table (Configuration Compliance, Vulnerability Response, Container Vulnerability Response), and give the integration user the right to read its definition (personalize_read_dictionary).',
+  });
+}

@@ -1,0 +1,119 @@
+import { resolveReferences, type ClaimedRecord, type RecordOutcome, type ResolvedReference, type RunHandle } from '../src/ledger/index.ts';
+import type { CiKey, FieldValue, SysId } from '../src/model.ts';
+import type { PlainValue, WriteValues } from '../src/servicenow/index.ts';
+import type { ActivityContext } from './context.ts';
+import type { InstanceTable } from './instance-model.ts';
+
+/** A record with its references resolved and its values shaped for the instance. */
+export interface PreparedRecord {
+  readonly key: string;
+  readonly sysId: SysId | undefined;
+  readonly onlyIfExists: boolean;
+  readonly createValues: WriteValues;
+  readonly updateValues: WriteValues;
+  /** Values of the stable fields alone: what an existing record is compared with. */
+  readonly comparedValues: WriteValues;
+  /** Real column → value of the natural key. */
+  readonly naturalKey: WriteValues;
+}
+
+/** Resolves references and shapes values; a record whose reference is not there yet, or never will be, is settled without sending. */
+export async function prepareRecords(
+  context: ActivityContext,
+  run: RunHandle,
+  records: readonly ClaimedRecord[],
+  mapped: InstanceTable,
+  waitMs: number,
+): Promise<{ readonly prepared: PreparedRecord[]; readonly blocked: RecordOutcome[] }> {
+  const references = await resolveReferences(context.ledger.database, context.ledger.words, run, collectReferences(records));
+  const lookUp = (value: FieldValue): ResolvedReference | undefined => {
+    if (value === null || typeof value !== 'object') return undefined;
+    if ('ci' in value) return references.cis.get(value.ci) ?? { state: 'pending' };
+    return references.records.get(`${value.record.table}\n${value.record.key}`) ?? { state: 'pending' };
+  };
+  const prepared: PreparedRecord[] = [];
+  const blocked: RecordOutcome[] = [];
+  for (const record of records) {
+    const obstacle = obstacleOf(record, mapped, lookUp);
+    if (obstacle !== undefined) {
+      blocked.push(blockedOutcome(record, obstacle, waitMs));
+      continue;
+    }
+    const plain = plainFields(record.fields, lookUp);
+    const all = { ...plain, ...plainFields(record.volatile, lookUp) };
+    const createValues = mapped.shape(all, { create: true }).values;
+    prepared.push({
+      key: record.key,
+      sysId: record.sysId,
+      onlyIfExists: record.onlyIfExists,
+      createValues,
+      updateValues: mapped.shape(all, { create: false }).values,
+      comparedValues: mapped.shape(plain, { create: false }).values,
+      naturalKey: naturalKeyOf(mapped, mapped.shape(plain, { create: true }).values),
+    });
+  }
+  return { prepared, blocked };
+}
+
+function collectReferences(records: readonly ClaimedRecord[]): { records: { table: string; key: string }[]; cis: CiKey[] } {
+  const found = new Map<string, { table: string; key: string }>();
+  const cis = new Set<CiKey>();
+  for (const record of records) {
+    for (const value of [...Object.values(record.fields), ...Object.values(record.volatile)]) {
+      if (value === null || typeof value !== 'object') continue;
+      if ('ci' in value) cis.add(value.ci);
+      else found.set(`${value.record.table}\n${value.record.key}`, value.record);
+    }
+  }
+  return { records: [...found.values()], cis: [...cis] };
+}
+
+type Obstacle = { readonly state: 'pending' | 'parked' | 'absent'; readonly column: string; readonly target: string };
+
+/** The first reference that stands in the way. References of columns that the instance lacks do not. */
+function obstacleOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: (value: FieldValue) => ResolvedReference | undefined): Obstacle | undefined {
+  for (const [column, value] of Object.entries(record.fields)) {
+    if (mapped.column(column) === undefined) continue;
+    const reference = lookUp(value);
+    if (reference && reference.state !== 'known') return { state: reference.state, column, target: targetOf(value) };
+  }
+  return undefined;
+}
+
+function targetOf(value: FieldValue): string {
+  if (value === null || typeof value !== 'object') return '';
+  return 'ci' in value ? `CI ${value.ci}` : `${value.record.table} ${value.record.key}`;
+}
+
+function blockedOutcome(record: ClaimedRecord, obstacle: Obstacle, waitMs: number): RecordOutcome {
+  if (obstacle.state === 'pending') return { key: record.key, outcome: 'released', afterMs: waitMs };
+  return {
+    key: record.key,
+    outcome: 'parked',
+    because: `its ${obstacle.column} (${obstacle.target}) is ${obstacle.state === 'parked' ? 'parked itself' : 'not on the instance'}; it follows once that is there`,
+    sysId: record.sysId,
+  };
+}
+
+function plainFields(
+  fields: Readonly<Record<string, FieldValue>>,
+  lookUp: (value: FieldValue) => ResolvedReference | undefined,
+): Record<string, PlainValue> {
+  const plain: Record<string, PlainValue> = {};
+  for (const [column, value] of Object.entries(fields)) {
+    const reference = lookUp(value);
+    if (reference?.state === 'known') plain[column] = reference.sysId;
+    else if (value === null || typeof value !== 'object') plain[column] = value;
+  }
+  return plain;
+}
+
+function naturalKeyOf(mapped: InstanceTable, values: WriteValues): WriteValues {
+  const key: Record<string, string> = {};
+  for (const logical of mapped.spec.naturalKey) {
+    const column = mapped.column(logical);
+    const value = column === undefined ? undefined : values[column];
+    if (column !== undefined && value !== undefined && value !== '') key[column] = value;
+  }
+  return key;
+}

@@ -1,0 +1,158 @@
+import type { CheckFinding, IntegrationInput, IntegrationResult, RunMode, RunOutcome, RunRef } from '../workflows/contract.ts';
+import { integrationOf } from '../src/integrations/index.ts';
+import { tableSpecs } from '../src/integrations/tables.ts';
+import {
+  beginRun as beginRunInLedger,
+  countCalls,
+  countIntegration,
+  endRun,
+  forgetOldScans,
+  ledgerId,
+  openRun,
+  saveFindings,
+  saveScopes,
+  secondsSinceStart,
+  type RunHandle,
+} from '../src/ledger/index.ts';
+import type { IntegrationName, IntegrationReport, Report } from '../src/model.ts';
+import { runPreflight } from '../src/preflight/index.ts';
+import type { ActivityContext } from './context.ts';
+import { publishRunRecord } from './publish-engine-records.ts';
+import type { StepScope } from './run-step.ts';
+
+/** Manifests and quarantine of this many runs are kept per deployment; reports are kept for ever. */
+const runsWithScans = 3;
+
+/** Takes the deployment's next fence. Idempotent per workflow execution. */
+export async function beginRun(
+  context: ActivityContext,
+  input: { readonly deployment: string; readonly mode: RunMode; readonly workflowRunId: string },
+): Promise<RunRef> {
+  const settings = context.deployment(input.deployment);
+  const run = await beginRunInLedger(
+    context.ledger.database,
+    { name: settings.name, instanceUrl: context.config.serviceNow.url, position: settings.precedence },
+    input.workflowRunId,
+    input.mode,
+  );
+  if (run.closedDangling > 0) context.log.warn({ deployment: input.deployment, runs: run.closedDangling }, 'closed runs that ended without a report');
+  return { deployment: input.deployment, run: run.runId, fence: run.fence, mode: input.mode };
+}
+
+/** Runs the checks, remembers the scopes that they found, and keeps the findings for the report. */
+export async function preflight(context: ActivityContext, ref: RunRef, step: StepScope): Promise<CheckFinding[]> {
+  const run = await openRun(context.ledger.database, ref.run, ref.fence);
+  const { azure, serviceNow, tokens } = await context.bareClientsOf(run);
+  const settings = context.deployment(ref.deployment);
+  const { findings, scopes } = await runPreflight({
+    deployment: settings,
+    serviceNow: context.config.serviceNow,
+    clients: { azure, serviceNow },
+    tokens,
+    tableSpecs,
+    ledgerId: await ledgerId(context.ledger.database),
+    nowMs: () => context.clock.nowMs(),
+    signal: step.signal,
+    onCheck: (check) => step.at({ check }),
+  });
+  await saveScopes(context.ledger.database, run, scopes);
+  await saveFindings(
+    context.ledger.database,
+    run,
+    findings.map((finding) => ({ ...finding })),
+  );
+  return findings.map((finding) => ({
+    check: finding.check,
+    verdict: finding.verdict,
+    // Histories have room for sentences, not for lists: the ledger keeps the whole.
+    evidence: cut(finding.evidence, 600),
+    remedy: finding.remedy === null ? null : cut(finding.remedy, 600),
+  }));
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** Counts an integration, decides its outcome, and writes its run record. */
+export async function finishIntegration(
+  context: ActivityContext,
+  input: IntegrationInput & { readonly failedBecause: string | null },
+  step: StepScope,
+): Promise<IntegrationResult> {
+  const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
+  const { report } = await reportOf(context, run, input.integration, input.failedBecause);
+  await publishRunRecord(context, run, report, step);
+  return {
+    integration: input.integration,
+    outcome: report.outcome,
+    because: report.because === null ? null : cut(report.because, 1_000),
+    scopes: report.scopes,
+    read: report.read,
+    created: report.created,
+    updated: report.updated,
+    parked: report.parked,
+  };
+}
+
+async function reportOf(
+  context: ActivityContext,
+  run: RunHandle,
+  name: IntegrationName,
+  failedBecause: string | null,
+): Promise<{ readonly report: IntegrationReport }> {
+  const { database, words } = context.ledger;
+  const { reasons, ...counts } = await countIntegration(database, words, run, name, integrationOf(name).tables);
+  const { complete, partial, failed, notApplicable } = counts.scopes;
+  const said = reasons.filter((reason) => reason.state !== 'complete').map((reason) => `${reason.scopes} ${reason.state}: ${reason.because}`);
+  const parked = counts.parked > 0 ? [`${counts.parked} records are parked`] : [];
+  let outcome: IntegrationReport['outcome'] = 'succeeded';
+  if (failedBecause !== null || (failed > 0 && complete + partial + notApplicable === 0)) outcome = 'failed';
+  else if (partial > 0 || failed > 0 || counts.parked > 0) outcome = 'degraded';
+  const because = failedBecause ?? ([...said, ...parked].join('; ') || null);
+  return { report: { name, outcome, because, ...counts } };
+}
+
+/** Stores the report and forgets manifests that no later run compares with. */
+export async function finishRun(
+  context: ActivityContext,
+  input: { readonly run: RunRef; readonly outcome: RunOutcome; readonly integrations: readonly IntegrationResult[] },
+): Promise<{ readonly seconds: number }> {
+  const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
+  const { database } = context.ledger;
+  const integrations: IntegrationReport[] = [];
+  for (const result of input.integrations) {
+    if (result.outcome === 'not-run') {
+      integrations.push({ ...emptyReport, name: result.integration, because: result.because });
+      continue;
+    }
+    const { report } = await reportOf(context, run, result.integration, result.outcome === 'failed' ? result.because : null);
+    integrations.push({ ...report, outcome: result.outcome, because: result.because });
+  }
+  const seconds = await secondsSinceStart(database, run);
+  const report: Report = {
+    deployment: run.deployment,
+    run: run.runId,
+    mode: input.run.mode,
+    outcome: input.outcome,
+    integrations,
+    calls: await countCalls(database, run),
+    seconds,
+  };
+  await endRun(database, run, input.outcome, report);
+  await forgetOldScans(database, run, runsWithScans);
+  return { seconds };
+}
+
+const emptyReport: Omit<IntegrationReport, 'name' | 'because'> = {
+  outcome: 'not-run',
+  scopes: { complete: 0, partial: 0, failed: 0, notApplicable: 0 },
+  read: 0,
+  excluded: 0,
+  quarantined: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  closed: 0,
+  parked: 0,
+};
