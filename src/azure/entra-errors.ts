@@ -73,6 +73,8 @@ export interface EntraFacts {
   readonly host: string;
   /** Status, Retry-After and request id of the last answer, where there was one. */
   readonly last: { readonly status: number; readonly retryAfterMs: number | undefined; readonly requestId: string | undefined } | undefined;
+  /** What the last request failed with, where there was no answer; the credential's own error often hides it. */
+  readonly networkError: unknown;
   readonly secrets: readonly string[];
 }
 
@@ -127,7 +129,7 @@ function refused(text: string, who: string, base: Base, secrets: readonly string
 
 /** No HTTP answer: the network, the certificate, or the credential's own preparation. The library hides which (azure.md §3.3). */
 function unreached(error: unknown, who: string, base: Base, facts: EntraFacts): SyncError {
-  const codes = codesOf(error);
+  const codes = [...codesOf(facts.networkError), ...codesOf(error)];
   if (codes.some((code) => /CERT|SIGNED|ISSUER|UNABLE_TO_VERIFY|ERR_TLS/.test(code))) return untrustedError(facts.host, base);
   const network = codes.find((code) => /^E[A-Z_]+$/.test(code)) ?? base.code;
   return new SyncError({ ...base, kind: 'transient', code: network, message: `${who}: ${facts.host} did not answer.` });

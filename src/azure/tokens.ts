@@ -4,7 +4,7 @@ import type { TokenCredential } from '@azure/identity';
 import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
 import { createCredential, refuseSecretId, type CredentialChoice, type CredentialOptions } from './credentials.ts';
-import { entraError } from './entra-errors.ts';
+import { entraError, type EntraFacts } from './entra-errors.ts';
 import { retryAfterMs, trustedAuthorities } from './transport.ts';
 
 export interface AccessToken {
@@ -49,10 +49,10 @@ export interface TokenSourceOptions {
 
 const renewBeforeMs = 5 * 60 * 1000;
 
-interface LastAnswer {
-  status: number;
-  retryAfterMs: number | undefined;
-  requestId: string | undefined;
+/** What the library hides: the last answer, or why there was none. */
+interface Watched {
+  answer: EntraFacts['last'];
+  networkError: unknown;
 }
 
 /** One request in flight; it is ended when the last one who waits for it has left. */
@@ -139,10 +139,10 @@ async function requestToken(
   const deadline = AbortSignal.timeout(options.timeoutMs ?? 30_000);
   const send = async (gateSignal: AbortSignal): Promise<AccessToken> => {
     const ended = AbortSignal.any([gateSignal, signal, deadline]);
-    const last: { answer: LastAnswer | undefined } = { answer: undefined };
+    const watched: Watched = { answer: undefined, networkError: undefined };
     const obtainedAtMs = nowMs();
     try {
-      const credential = newCredential(options, last, ended);
+      const credential = newCredential(options, watched, ended);
       const token = await credential.getToken(scope);
       if (token === null) throw new Error('The credential returned no token.');
       return { token: token.token, expiresAtMs: token.expiresOnTimestamp, obtainedAtMs };
@@ -154,7 +154,8 @@ async function requestToken(
         clientId: options.clientId,
         scope,
         host: new URL(options.authorityHost).host,
-        last: last.answer,
+        last: watched.answer,
+        networkError: watched.networkError,
         secrets: options.credential.type === 'secret' ? [options.credential.value] : [],
       });
     }
@@ -171,20 +172,26 @@ async function requestToken(
  * A new credential for every request: the library caches tokens itself, and a refused one could not be got out of it otherwise.
  * Its retries are off (Temporal owns them), and it may not follow redirects.
  */
-function newCredential(options: TokenSourceOptions, last: { answer: LastAnswer | undefined }, signal: AbortSignal): TokenCredential {
+function newCredential(options: TokenSourceOptions, watched: Watched, signal: AbortSignal): TokenCredential {
   const ca = trustedAuthorities(options.caFile);
   const watch: NonNullable<CredentialOptions['additionalPolicies']>[number]['policy'] = {
     name: 'defenderSyncWatch',
     sendRequest: async (request, next) => {
       // The library ignores the abort signal that is given to getToken.
       request.abortSignal = signal;
-      const answer = await next(request);
-      last.answer = {
-        status: answer.status,
-        retryAfterMs: retryAfterMs(answer.headers.get('retry-after')),
-        requestId: answer.headers.get('x-ms-request-id'),
-      };
-      return answer;
+      try {
+        const answer = await next(request);
+        watched.answer = {
+          status: answer.status,
+          retryAfterMs: retryAfterMs(answer.headers.get('retry-after')),
+          requestId: answer.headers.get('x-ms-request-id'),
+        };
+        return answer;
+      } catch (error) {
+        watched.answer = undefined;
+        watched.networkError = error;
+        throw error;
+      }
     },
   };
   return createCredential(options.tenantId, options.clientId, options.credential, {
