@@ -100,7 +100,7 @@ async function findByObjectId(
 /** What Discovery wrote, compared as we compare ids; anything that is no id of ours by its lower case. */
 function resourceNormalForm(objectId: string): string {
   const parsed = parseResourceId(objectId);
-  return 'invalid' in parsed ? objectId.toLowerCase() : parsed.resourceId;
+  return !('invalid' in parsed) && parsed.kind === 'resource' ? parsed.resourceId : objectId.toLowerCase();
 }
 
 interface Lookup {

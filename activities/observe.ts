@@ -13,6 +13,7 @@ import {
   releaseScan,
   restartScan,
   scanProgress,
+  takeOverScans,
   type ClaimedScan,
   type RunHandle,
 } from '../src/ledger/index.ts';
@@ -57,6 +58,7 @@ async function readsOf(context: ActivityContext, run: RunHandle, integration: In
 export async function observe(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   const reads = new Map((await readsOf(context, run, input.integration)).map((read) => [readKey(read.name, read.scope), read]));
+  await takeOverScans(context.ledger.database, run, input.integration);
   const clients = await context.clientsOf(run);
   const reader: Reader = { context, run, integration: input.integration, clients, step, reads };
   await Promise.all(Array.from({ length: scopesAtATime }, () => readScans(reader)));
@@ -202,7 +204,7 @@ async function postponeOrGiveUp(reader: Reader, claim: ClaimedScan, read: Read, 
     return;
   }
   const pauseMs = error.retryAfterMs ?? firstPauseMs * 2 ** Math.min(claim.tries, 6);
-  await postponeScan(database, reader.run, claim, pauseMs, sentenceOf(error));
+  await postponeScan(database, reader.run, claim, pauseMs, sentenceOf(error), error.kind !== 'throttled');
 }
 
 async function failScan(reader: Reader, claim: ClaimedScan, read: Read, error: SyncError): Promise<void> {

@@ -8,6 +8,7 @@ import {
   openRun,
   publishProgress,
   settleRecords,
+  takeOverClaims,
   unparkRecords,
   type ClaimedRecord,
   type RecordClaim,
@@ -63,6 +64,7 @@ async function presentTables(context: ActivityContext, run: RunHandle, tables: r
 export async function publishTables(publisher: Publisher, tables: readonly string[]): Promise<Left> {
   const { context, run, step } = publisher;
   const { database, words } = context.ledger;
+  await takeOverClaims(database, run);
   await unparkRecords(database, words, run, tables);
   for (const table of tables) {
     await Promise.all(Array.from({ length: lanes }, () => publishTable(publisher, table)));

@@ -1,7 +1,7 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
 import { isSyncError } from '../src/errors.ts';
 import { buildIrePayloads, type BuiltPayload } from '../src/inventory/ire-payload.ts';
-import { ciProgress, claimCis, intendCis, openRun, settleCis, unparkCis, type CiClaim, type CiOutcome, type ClaimedCi, type RunHandle } from '../src/ledger/index.ts';
+import { ciProgress, claimCis, intendCis, openRun, settleCis, takeOverClaims, unparkCis, type CiClaim, type CiOutcome, type ClaimedCi, type RunHandle } from '../src/ledger/index.ts';
 import type { CiKey, SysId } from '../src/model.ts';
 import type { IreAnswer, ServiceNowClient } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
@@ -21,6 +21,7 @@ export async function resolveCis(context: ActivityContext, input: IntegrationInp
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   const { serviceNow } = await context.clientsOf(run);
   const settleTime = context.config.serviceNow.transactionQuotaMs + context.config.serviceNow.settleMs;
+  await takeOverClaims(context.ledger.database, run);
   await unparkCis(context.ledger.database, run);
   let done = 0;
   while (!step.timeIsUp() && !step.signal.aborted) {

@@ -13,7 +13,7 @@ export interface StepScope {
 
 /** A step returns after about this long; well below the start-to-close time-out in workflows/steps.ts. */
 export const timeBoxMs = 4 * 60_000;
-const heartbeatEveryMs = 10_000;
+const heartbeatEveryMs = 5_000;
 
 const retryable: ReadonlySet<FailureKind> = new Set(['throttled', 'transient', 'outcome-unknown', 'malformed-answer']);
 

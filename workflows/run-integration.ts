@@ -68,7 +68,8 @@ async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {
     if (idleRounds > idleRoundsAllowed) {
       throw ApplicationFailure.nonRetryable(`${left} items made no progress in ${idleRoundsAllowed} rounds: a defect of the engine.`, 'bug');
     }
-    const waitMs = Math.min(longestWaitMs, idleRounds === 0 ? readyInMs : Math.max(shortestWaitMs * idleRounds, readyInMs));
-    if (waitMs > 0) await sleep(waitMs, { summary: `${left} held elsewhere or settling` });
+    // Somebody else may be done long before a lease ends or the platform settles: look again soon, then less and less often.
+    const waitMs = Math.min(longestWaitMs, readyInMs, shortestWaitMs * 2 ** Math.min(idleRounds, 6));
+    if (waitMs > 0 || idleRounds > 0) await sleep(Math.max(waitMs, idleRounds > 0 ? shortestWaitMs : 0), { summary: `${left} held elsewhere or settling` });
   }
 }

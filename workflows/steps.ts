@@ -19,12 +19,12 @@ const nonRetryableErrorTypes = [
 
 /**
  * Work on the ledger and the two services. The start-to-close time is the time box plus the longest request plus slack;
- * the heartbeat is three times the longest silence between two heartbeats (one request); the total lets a service be away
- * for a night.
+ * the heartbeat (sent by a timer every few seconds, whatever a request takes) finds a dead worker within half a minute; the
+ * total lets a service be away for a night.
  */
 export const work = proxyActivities<Activities>({
   startToCloseTimeout: '7 minutes',
-  heartbeatTimeout: '2 minutes',
+  heartbeatTimeout: '30 seconds',
   scheduleToCloseTimeout: '8 hours',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '2 minutes', nonRetryableErrorTypes },
 });

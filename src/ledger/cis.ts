@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from './database.ts';
+import { requireWholeClaim } from './records.ts';
 import { addTally, assertFence, type RunHandle } from './runs.ts';
 import { ciKeyDigest } from './groups.ts';
 import type { CiIdentity, CiKey, CiMatch, IntegrationName, SysId } from '../model.ts';
@@ -65,11 +66,11 @@ export async function claimCis(database: Database, run: RunHandle, limit: number
 export async function intendCis(database: Database, run: RunHandle, claim: CiClaim, keys: readonly CiKey[]): Promise<void> {
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
-    await tx.query('UPDATE ci SET sent_at = ledger_now(), tries = tries + 1 WHERE instance_id = $1 AND ci_key = ANY($2::bytea[]) AND claim_token = $3', [
-      run.instanceId,
-      keys.map(ciKeyDigest),
-      claim.token,
-    ]);
+    const intended = await tx.query(
+      'UPDATE ci SET sent_at = ledger_now(), tries = tries + 1 WHERE instance_id = $1 AND ci_key = ANY($2::bytea[]) AND claim_token = $3',
+      [run.instanceId, keys.map(ciKeyDigest), claim.token],
+    );
+    requireWholeClaim(intended.rowCount, keys.length);
   });
 }
 

@@ -12,7 +12,7 @@ export * from './pages.ts';
 export * from './records.ts';
 export * from './report.ts';
 export * from './runs.ts';
-export { claimScan, endScan, openScans, postponeScan, releaseScan, restartScan, scanProgress, type ClaimedScan, type ScanPlan, type ScanProgress } from './scans.ts';
+export { claimScan, endScan, openScans, postponeScan, releaseScan, restartScan, scanProgress, takeOverScans, type ClaimedScan, type ScanPlan, type ScanProgress } from './scans.ts';
 export type { Words } from './words.ts';
 
 /** The open ledger: what every other call of this room is handed. */

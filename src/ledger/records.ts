@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SyncError } from '../errors.ts';
 import type { Database } from './database.ts';
 import { recordKey } from './desired.ts';
 import { ciKeyDigest } from './groups.ts';
@@ -103,13 +104,18 @@ export async function intendRecords(database: Database, words: Words, run: RunHa
   const tableId = await words.idOf(claim.table);
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
-    await tx.query('UPDATE record SET sent_at = ledger_now() WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND claim_token = $4', [
-      run.instanceId,
-      tableId,
-      keys.map(recordKey),
-      claim.token,
-    ]);
+    const intended = await tx.query(
+      'UPDATE record SET sent_at = ledger_now() WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND claim_token = $4',
+      [run.instanceId, tableId, keys.map(recordKey), claim.token],
+    );
+    requireWholeClaim(intended.rowCount, keys.length);
   });
+}
+
+/** What is not ours any more must not be sent: another attempt may be sending it. */
+export function requireWholeClaim(held: number | null, wanted: number): void {
+  if (held === wanted) return;
+  throw new SyncError({ kind: 'fenced-out', service: 'ledger', message: 'Claimed records passed to another activity attempt before they were sent.' });
 }
 
 /** Writes outcomes and their tallies. Outcomes of a claim that passed to somebody else are ignored. */

@@ -133,3 +133,15 @@ export async function readFindings(database: Database, run: RunHandle): Promise<
   const rows = await database.query<{ finding: JsonObject }>('SELECT finding FROM run_finding WHERE run_id = $1 ORDER BY position', [run.runId]);
   return rows.map((row) => row.finding);
 }
+
+/** How far an open run is: rows read, records created and updated. Empty while it has not begun. */
+export async function readProgress(database: Database, workflowRunId: string): Promise<Readonly<Record<string, number>>> {
+  const [row] = await database.query<{ read: string; created: string; updated: string }>(
+    `SELECT coalesce((SELECT sum(rows_read) FROM scan s WHERE s.run_id = r.run_id), 0) AS read,
+       coalesce((SELECT sum(n) FROM run_tally t WHERE t.run_id = r.run_id AND counter = 'created'), 0) AS created,
+       coalesce((SELECT sum(n) FROM run_tally t WHERE t.run_id = r.run_id AND counter = 'updated'), 0) AS updated
+     FROM run r WHERE r.workflow_run_id = $1`,
+    [workflowRunId],
+  );
+  return row ? { read: Number(row.read), created: Number(row.created), updated: Number(row.updated) } : {};
+}

@@ -63,7 +63,7 @@ export async function beginRun(
       `UPDATE run SET ended_at = ledger_now(), outcome = 'cancelled' WHERE deployment_id = $1 AND ended_at IS NULL`,
       [deploymentId],
     );
-    await freeUnsentClaims(tx, deploymentId);
+    await freeClaims(tx, deploymentId);
     await tx.query(
       `UPDATE scan SET state = 'failed', because = 'superseded by a newer run', ended_at = ledger_now() WHERE deployment_id = $1 AND state = 'open'`,
       [deploymentId],
@@ -107,14 +107,25 @@ async function registerDeployment(tx: Transaction, facts: DeploymentFacts): Prom
   return row.deployment_id;
 }
 
-/** Claims whose request was never sent can be taken at once; those with an intent wait until the platform has settled. */
-async function freeUnsentClaims(tx: Transaction, deploymentId: number): Promise<void> {
+/**
+ * Takes a deployment's claims away from whoever holds them: the holder notices at its next ledger transaction. Records with
+ * an intent stay untouchable until the platform has settled; the others can be taken at once.
+ */
+async function freeClaims(tx: Transaction, deploymentId: number): Promise<void> {
   for (const table of ['record', 'ci']) {
     await tx.query(
       `UPDATE ${table} SET claim_token = NULL, claim_until = NULL, claim_deployment = NULL WHERE claim_deployment = $1 AND claim_token IS NOT NULL`,
       [deploymentId],
     );
   }
+}
+
+/** A new attempt of an activity takes over what an earlier attempt (killed, or cut off) still holds, instead of waiting for its lease. */
+export async function takeOverClaims(database: Database, run: RunHandle): Promise<void> {
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await freeClaims(tx, run.deploymentId);
+  });
 }
 
 /** Reads a run back from its id. Throws `fenced-out` when the given fence is no longer the deployment's. */

@@ -97,14 +97,32 @@ async function restart(tx: Transaction, claim: ClaimedScan): Promise<ClaimedScan
   return { ...claimOf(held(restarted.rows[0])), token: claim.token };
 }
 
-/** Gives a scan back after a failure that may pass; it is tried again after `afterMs`. Returns how often it has been tried. */
-export async function postponeScan(database: Database, run: RunHandle, claim: ClaimedScan, afterMs: number, because: string): Promise<void> {
+/** Gives a scan back after a failure that may pass; it is tried again after `afterMs`. */
+export async function postponeScan(
+  database: Database,
+  run: RunHandle,
+  claim: ClaimedScan,
+  afterMs: number,
+  because: string,
+  countsAsTry: boolean,
+): Promise<void> {
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
     await tx.query(
-      `UPDATE scan SET tries = tries + 1, next_try_at = ledger_now() + $3 * interval '1 millisecond', because = $4, claim_token = NULL, claim_until = NULL
+      `UPDATE scan SET tries = tries + $5::integer, next_try_at = ledger_now() + $3 * interval '1 millisecond', because = $4, claim_token = NULL, claim_until = NULL
        WHERE scan_id = $1 AND claim_token = $2`,
-      [claim.scanId, claim.token, afterMs, because],
+      [claim.scanId, claim.token, afterMs, because, countsAsTry ? 1 : 0],
+    );
+  });
+}
+
+/** A new attempt of an activity takes over the scans that an earlier one still holds. */
+export async function takeOverScans(database: Database, run: RunHandle, integration: IntegrationName): Promise<void> {
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query(
+      `UPDATE scan SET claim_token = NULL, claim_until = NULL WHERE run_id = $1 AND integration = $2 AND state = 'open' AND claim_token IS NOT NULL`,
+      [run.runId, integration],
     );
   });
 }
