@@ -11,7 +11,15 @@ const rooms = {
   'src/config': [],
   'src/observability': ['src/config'],
   // docs/decisions/0002: reports are read where they are kept; the composition root is the activities'.
-  'src/cli': ['src/temporal', 'src/config', 'src/observability', 'src/ledger', 'src/preflight', 'workflows/contract', 'activities/(index|create-context)'],
+  'src/cli': [
+    'src/temporal',
+    'src/config',
+    'src/observability',
+    'src/ledger',
+    'src/preflight',
+    'workflows/contract',
+    'activities/(index|create-context)',
+  ],
 };
 
 /** @type {import('dependency-cruiser').IConfiguration} */

@@ -39,8 +39,7 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
   const connections = createConnections(config, clock);
   const models = createRunCache<InstanceModel>();
   const clients = createRunCache<DeploymentClients>();
-  const clientsOf = (run: RunHandle): Promise<DeploymentClients> =>
-    clients.of(run, () => openClients(config, ledger, connections, run));
+  const clientsOf = (run: RunHandle): Promise<DeploymentClients> => clients.of(run, () => openClients(config, ledger, connections, run));
   const instanceModelOf = (run: RunHandle): Promise<InstanceModel> =>
     models.of(run, async () => {
       const { serviceNow } = await openClients(config, ledger, connections, run);
@@ -154,7 +153,8 @@ export function authOf({ auth }: ServiceNowSettings): ServiceNowAuth {
 
 async function openClients(config: Configuration, ledger: Ledger, connections: Connections, run: RunHandle): Promise<DeploymentClients> {
   const settings = deploymentConfig(config, run.deployment);
-  const gateTo = (slotKey: string, slots: number): Promise<Gate> => createGate(ledger.database, run, { slotKey, slots, holdMs: slotHoldMs });
+  const gateTo = (slotKey: string, slots: number): Promise<Gate> =>
+    createGate(ledger.database, run, { slotKey, slots, holdMs: slotHoldMs });
   const azure = connections.azure(settings);
   const serviceNow = connections.serviceNow();
   const [azureGate, serviceNowGate] = await Promise.all([

@@ -17,7 +17,14 @@ import {
   wholeGroupDerivedAtMs,
   type RunHandle,
 } from '../src/ledger/index.ts';
-import { integrationNames, type DeriveContext, type Integration, type JsonObject, type ObservedGroup, type ObservedKind } from '../src/model.ts';
+import {
+  integrationNames,
+  type DeriveContext,
+  type Integration,
+  type JsonObject,
+  type ObservedGroup,
+  type ObservedKind,
+} from '../src/model.ts';
 import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
 import type { Left } from './observe.ts';
@@ -89,7 +96,13 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
     const due = await dueCis(database, words, run, integration.name, cisAtATime);
     if (due.length === 0) return { left: 0, readyInMs: 0 };
     if (step.timeIsUp()) return { left: 1, readyInMs: 0 };
-    const groups = await loadGroups(database, words, run, due.flatMap((one) => one.groups), integration.derivesFrom);
+    const groups = await loadGroups(
+      database,
+      words,
+      run,
+      due.flatMap((one) => one.groups),
+      integration.derivesFrom,
+    );
     const deriveContext = await sources.contextFor(groups);
     const byId = new Map(groups.map((group) => [group.group, group]));
     const derived = due.map((one) => ({
@@ -163,4 +176,3 @@ async function linkedRecords(
   for (const [kind, ids] of wanted) linked[kind] = await loadRecords(context.ledger.database, context.ledger.words, run, kind, [...ids]);
   return linked;
 }
-

@@ -51,21 +51,19 @@ export function engineRecords(deployment: DeploymentName, runAsSysId: string, le
       key: integrationInstanceKey(deployment),
       fields: { name: `defender-sync ${deployment}`, integration, active: true },
     },
-    ...integrationNames.map(
-      (name): DesiredRecord => ({
-        table: 'sn_vul_integration',
-        key: integrationRecordKey(deployment, name),
-        fields: {
-          name: `defender-sync ${deployment}: ${labels[name]}`,
-          integration,
-          instance,
-          // ServiceNow itself must never start these: the engine is the one writer.
-          active: false,
-          run_type: 'on_demand',
-          run_as: runAsSysId,
-        },
-      }),
-    ),
+    ...integrationNames.map((name): DesiredRecord => ({
+      table: 'sn_vul_integration',
+      key: integrationRecordKey(deployment, name),
+      fields: {
+        name: `defender-sync ${deployment}: ${labels[name]}`,
+        integration,
+        instance,
+        // ServiceNow itself must never start these: the engine is the one writer.
+        active: false,
+        run_type: 'on_demand',
+        run_as: runAsSysId,
+      },
+    })),
   ];
 }
 

@@ -112,7 +112,9 @@ interface Lookup {
 /** Sends many lookups in few Batch requests; one that the Batch did not get to, or that fills its page, is asked alone. */
 async function lookUp(client: ServiceNowClient, lookups: readonly Lookup[], signal: AbortSignal): Promise<Row[]> {
   const limit = 1_000;
-  const items = lookups.map((one, index): BatchItem => client.table.listItem(String(index), one.table, { query: one.query, fields: one.fields, limit }));
+  const items = lookups.map((one, index): BatchItem =>
+    client.table.listItem(String(index), one.table, { query: one.query, fields: one.fields, limit }),
+  );
   const rows: Row[] = [];
   for (const batch of cutBatches(items, lookupsPerBatch).batches) {
     const outcomes = await client.batch.sendBatch(batch, { kind: 'serviceNowReads', effect: 'read', signal });

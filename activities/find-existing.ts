@@ -57,11 +57,15 @@ async function lookUpGroup(
   found: Map<string, Existing>,
   signal: AbortSignal,
 ): Promise<void> {
-  const distinct = new Map(group.columns.map((column) => [column, new Set(group.records.map((record) => record.naturalKey[column] ?? ''))]));
+  const distinct = new Map(
+    group.columns.map((column) => [column, new Set(group.records.map((record) => record.naturalKey[column] ?? ''))]),
+  );
   const widest = [...distinct].sort(([, left], [, right]) => right.size - left.size)[0]?.[0];
   if (widest === undefined) return;
   const wanted = new Map(group.records.map((record) => [joined(record.naturalKey, group.columns), record]));
-  const fields = [...new Set([...group.columns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on'])];
+  const fields = [
+    ...new Set([...group.columns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on']),
+  ];
   const rows: Row[] = [];
   for (const asked of queriesFor(group, distinct, widest, found)) {
     for await (const row of client.table.listAll(mapped.name, { query: asked, fields }, signal)) rows.push(row);

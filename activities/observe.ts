@@ -140,7 +140,13 @@ async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise
 
 async function finishScan(reader: Reader, claim: ClaimedScan, read: Read, partial: string | undefined): Promise<void> {
   const because = partial ?? read.emptyMeans;
-  await endScan(reader.context.ledger.database, reader.run, claim, partial === undefined ? 'complete' : 'partial', partial === undefined ? undefined : because);
+  await endScan(
+    reader.context.ledger.database,
+    reader.run,
+    claim,
+    partial === undefined ? 'complete' : 'partial',
+    partial === undefined ? undefined : because,
+  );
 }
 
 function nextKeysOf(reader: Reader, read: Read): NextKeys {
@@ -211,5 +217,8 @@ async function failScan(reader: Reader, claim: ClaimedScan, read: Read, error: S
   const because = sentenceOf(error);
   const state = read.optional === true ? 'not-applicable' : 'failed';
   await endScan(reader.context.ledger.database, reader.run, claim, state, because);
-  reader.context.log.warn({ deployment: reader.run.deployment, read: read.name, scope: claim.scope.id, state, because }, 'a scope could not be read');
+  reader.context.log.warn(
+    { deployment: reader.run.deployment, read: read.name, scope: claim.scope.id, state, because },
+    'a scope could not be read',
+  );
 }

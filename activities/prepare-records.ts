@@ -71,7 +71,11 @@ function collectReferences(records: readonly ClaimedRecord[]): { records: { tabl
 type Obstacle = { readonly state: 'pending' | 'parked' | 'absent'; readonly column: string; readonly target: string };
 
 /** The first reference that stands in the way. References of columns that the instance lacks do not. */
-function obstacleOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: (value: FieldValue) => ResolvedReference | undefined): Obstacle | undefined {
+function obstacleOf(
+  record: ClaimedRecord,
+  mapped: InstanceTable,
+  lookUp: (value: FieldValue) => ResolvedReference | undefined,
+): Obstacle | undefined {
   for (const [column, value] of Object.entries(record.fields)) {
     if (mapped.column(column) === undefined) continue;
     const reference = lookUp(value);

@@ -15,7 +15,11 @@ export async function prepareInstance(context: ActivityContext, ref: RunRef, ste
   const run = await openRun(context.ledger.database, ref.run, ref.fence);
   const { serviceNow } = await context.clientsOf(run);
   const { user } = context.config.serviceNow.runAs;
-  const [row] = await serviceNow.table.list('sys_user', { query: query().equals('user_name', user), fields: ['sys_id', 'active'], limit: 1 }, step.signal);
+  const [row] = await serviceNow.table.list(
+    'sys_user',
+    { query: query().equals('user_name', user), fields: ['sys_id', 'active'], limit: 1 },
+    step.signal,
+  );
   if (!row) return [missingUser(user)];
   const runAs = valueOf(row, 'sys_id') as SysId;
   const { database, words } = context.ledger;
@@ -38,7 +42,13 @@ function missingUser(user: string): CheckFinding {
   };
 }
 
-async function enforceRunAs(context: ActivityContext, run: RunHandle, client: ServiceNowClient, runAs: SysId, step: StepScope): Promise<CheckFinding[]> {
+async function enforceRunAs(
+  context: ActivityContext,
+  run: RunHandle,
+  client: ServiceNowClient,
+  runAs: SysId,
+  step: StepScope,
+): Promise<CheckFinding[]> {
   const { database, words } = context.ledger;
   const { mode, user } = context.config.serviceNow.runAs;
   const keys = integrationNames.map((name) => integrationRecordKey(run.deployment, name));
@@ -52,7 +62,8 @@ async function enforceRunAs(context: ActivityContext, run: RunHandle, client: Se
         check: 'run-as.record',
         verdict: 'warning',
         evidence: `The integration record of ${name} could not be written; its run-as cannot be checked and its runs are not recorded.`,
-        remedy: 'Give the integration user the right to create sn_vul_integration records (role sn_vul.vr_import_admin or sn_sec_cmn.admin).',
+        remedy:
+          'Give the integration user the right to create sn_vul_integration records (role sn_vul.vr_import_admin or sn_sec_cmn.admin).',
       });
       continue;
     }
@@ -61,7 +72,12 @@ async function enforceRunAs(context: ActivityContext, run: RunHandle, client: Se
     if (current === runAs) continue;
     const evidence = `The integration record of ${name} (${sysId}) ran as ${current === '' ? 'nobody' : current} instead of ${user}; changed by ${row ? valueOf(row, 'sys_updated_by') : 'unknown'} at ${row ? valueOf(row, 'sys_updated_on') : 'unknown'} UTC.`;
     if (mode === 'report') {
-      findings.push({ check: 'run-as.drift', verdict: 'blocking', evidence, remedy: `Set "Run as" of that record to ${user}, or set serviceNow.runAs.mode to enforce.` });
+      findings.push({
+        check: 'run-as.drift',
+        verdict: 'blocking',
+        evidence,
+        remedy: `Set "Run as" of that record to ${user}, or set serviceNow.runAs.mode to enforce.`,
+      });
       continue;
     }
     await client.table.update('sn_vul_integration', sysId, { run_as: runAs }, 'serviceNowBookkeeping', step.signal);
@@ -72,7 +88,12 @@ async function enforceRunAs(context: ActivityContext, run: RunHandle, client: Se
 }
 
 /** One record per run and integration, written once, at its end. */
-export async function publishRunRecord(context: ActivityContext, run: RunHandle, report: IntegrationReport, step: StepScope): Promise<void> {
+export async function publishRunRecord(
+  context: ActivityContext,
+  run: RunHandle,
+  report: IntegrationReport,
+  step: StepScope,
+): Promise<void> {
   const { serviceNow } = await context.clientsOf(run);
   const { database, words } = context.ledger;
   const counts = `read ${report.read}, created ${report.created}, updated ${report.updated}, unchanged ${report.unchanged}, parked ${report.parked}, quarantined ${report.quarantined}, excluded ${report.excluded}.`;

@@ -149,7 +149,12 @@ async function decide(
       toSend.push({ record, create: false, item: client.table.updateItem(id, mapped.name, record.sysId, record.updateValues) });
     } else if (found !== undefined) {
       if (mapped.spec.createOnly === true || found.same) settled.push({ key: record.key, outcome: 'unchanged', sysId: found.sysId });
-      else toSend.push({ record: { ...record, sysId: found.sysId }, create: false, item: client.table.updateItem(id, mapped.name, found.sysId, record.updateValues) });
+      else
+        toSend.push({
+          record: { ...record, sysId: found.sysId },
+          create: false,
+          item: client.table.updateItem(id, mapped.name, found.sysId, record.updateValues),
+        });
     } else if (record.onlyIfExists) {
       settled.push({ key: record.key, outcome: 'unchanged', sysId: undefined });
     } else {
@@ -180,13 +185,21 @@ async function sendAndSettle(
   try {
     answers = await client.batch.sendBatch(
       sends.map((send) => send.item),
-      { kind: mapped.spec.traffic === 'data' ? 'serviceNowWrites' : 'serviceNowBookkeeping', effect: 'write', signal: publisher.step.signal },
+      {
+        kind: mapped.spec.traffic === 'data' ? 'serviceNowWrites' : 'serviceNowBookkeeping',
+        effect: 'write',
+        signal: publisher.step.signal,
+      },
     );
   } catch (error) {
     // A refused or throttled batch was certainly not carried out; anything else, including our own cancellation, may have been.
     const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'fenced-out', 'bug');
     if (!isSyncError(error, 'fenced-out')) {
-      await settle(sends.map(({ record }) => (certainlyNot ? { key: record.key, outcome: 'released', afterMs: 0 } : { key: record.key, outcome: 'unknown' })));
+      await settle(
+        sends.map(({ record }) =>
+          certainlyNot ? { key: record.key, outcome: 'released', afterMs: 0 } : { key: record.key, outcome: 'unknown' },
+        ),
+      );
     }
     if (isSyncError(error, 'outcome-unknown')) return;
     throw error;

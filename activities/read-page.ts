@@ -72,7 +72,10 @@ async function readArmTree(
   const stack = cursor?.stack ?? [source.path];
   const path = stack.at(-1);
   if (path === undefined) return { rows: [], next: undefined };
-  const page = await clients.arm.getPage(cursor?.next === undefined ? { path, apiVersion: source.apiVersion } : { nextLink: cursor.next }, signal);
+  const page = await clients.arm.getPage(
+    cursor?.next === undefined ? { path, apiVersion: source.apiVersion } : { nextLink: cursor.next },
+    signal,
+  );
   const { next, partial } = goOn(cursor?.paging, page.items.length, page.nextLink);
   if (partial !== undefined) return { rows: page.items, next: undefined, partial };
   // Rows keep the path of their list beside them: a control does not say which standard it belongs to.
@@ -153,7 +156,10 @@ async function readResourceGraphKeys(
   );
   if ('partial' in page) return page;
   if (page.skipToken !== undefined) {
-    return { rows: page.rows, next: { paging: startOfPaging, next: page.skipToken, ...(cursor?.afterKey === undefined ? {} : { afterKey: cursor.afterKey }) } };
+    return {
+      rows: page.rows,
+      next: { paging: startOfPaging, next: page.skipToken, ...(cursor?.afterKey === undefined ? {} : { afterKey: cursor.afterKey }) },
+    };
   }
   return { rows: page.rows, next: keys.length < source.keysPerQuery ? undefined : { paging: startOfPaging, afterKey: keys.at(-1) ?? '' } };
 }
@@ -162,7 +168,9 @@ async function queryResourceGraph(
   clients: AzureClients,
   query: Omit<Parameters<AzureClients['resourceGraph']['queryPage']>[0], 'top'>,
   signal: AbortSignal,
-): Promise<Awaited<ReturnType<AzureClients['resourceGraph']['queryPage']>> | { rows: readonly unknown[]; next: undefined; partial: string }> {
+): Promise<
+  Awaited<ReturnType<AzureClients['resourceGraph']['queryPage']>> | { rows: readonly unknown[]; next: undefined; partial: string }
+> {
   try {
     return await clients.resourceGraph.queryPage({ ...query, top: resourceGraphPageRows }, signal);
   } catch (error) {
@@ -171,7 +179,11 @@ async function queryResourceGraph(
   }
 }
 
-function goOn(paging: PagingState | undefined, itemCount: number, link: string | undefined): { next: ReadCursor | undefined; partial?: string } {
+function goOn(
+  paging: PagingState | undefined,
+  itemCount: number,
+  link: string | undefined,
+): { next: ReadCursor | undefined; partial?: string } {
   const step = guardPage(paging ?? startOfPaging, { itemCount, next: link });
   if ('next' in step) return { next: { paging: step.state, next: step.next } };
   return step.stop === 'partial' ? { next: undefined, partial: step.because } : { next: undefined };
@@ -180,6 +192,7 @@ function goOn(paging: PagingState | undefined, itemCount: number, link: string |
 /** A stored cursor, read back. The ledger wrote it, so a wrong shape is a defect. */
 export function cursorFromLedger(cursor: JsonObject | undefined): ReadCursor | undefined {
   if (cursor === undefined) return undefined;
-  if (typeof cursor['paging'] !== 'object') throw new SyncError({ kind: 'bug', service: 'ledger', message: 'A stored cursor has no paging state.' });
+  if (typeof cursor['paging'] !== 'object')
+    throw new SyncError({ kind: 'bug', service: 'ledger', message: 'A stored cursor has no paging state.' });
   return cursor as unknown as ReadCursor;
 }

@@ -1,7 +1,19 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
 import { isSyncError } from '../src/errors.ts';
 import { buildIrePayloads, type BuiltPayload } from '../src/inventory/ire-payload.ts';
-import { ciProgress, claimCis, intendCis, openRun, settleCis, takeOverClaims, unparkCis, type CiClaim, type CiOutcome, type ClaimedCi, type RunHandle } from '../src/ledger/index.ts';
+import {
+  ciProgress,
+  claimCis,
+  intendCis,
+  openRun,
+  settleCis,
+  takeOverClaims,
+  unparkCis,
+  type CiClaim,
+  type CiOutcome,
+  type ClaimedCi,
+  type RunHandle,
+} from '../src/ledger/index.ts';
 import type { CiKey, SysId } from '../src/model.ts';
 import type { IreAnswer, ServiceNowClient } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
@@ -74,7 +86,12 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
       await sendPayload(resolver, payload);
     } catch (error) {
       const unsent = payloads.slice(index + 1).flatMap((later) => [...later.itemIndexes.keys()]);
-      if (!isSyncError(error, 'fenced-out')) await settle(resolver, unsent.map((key) => ({ key, outcome: 'released' })), nothingWritten);
+      if (!isSyncError(error, 'fenced-out'))
+        await settle(
+          resolver,
+          unsent.map((key) => ({ key, outcome: 'released' })),
+          nothingWritten,
+        );
       throw error;
     }
   }
@@ -92,11 +109,19 @@ async function sendPayload(resolver: Resolver, { payload, itemIndexes }: BuiltPa
   await context.failpoint('resolve.after-intent');
   let answer: IreAnswer;
   try {
-    answer = await client.identifyReconcile.identify(payload, { dataSource: context.config.serviceNow.dataSource, kind: 'serviceNowWrites' }, step.signal);
+    answer = await client.identifyReconcile.identify(
+      payload,
+      { dataSource: context.config.serviceNow.dataSource, kind: 'serviceNowWrites' },
+      step.signal,
+    );
   } catch (error) {
     const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'misconfigured', 'bug');
     if (!isSyncError(error, 'fenced-out')) {
-      await settle(resolver, keys.map((key) => ({ key, outcome: certainlyNot ? 'released' : 'unknown' })), nothingWritten);
+      await settle(
+        resolver,
+        keys.map((key) => ({ key, outcome: certainlyNot ? 'released' : 'unknown' })),
+        nothingWritten,
+      );
     }
     if (isSyncError(error, 'outcome-unknown')) return;
     throw error;
@@ -133,7 +158,7 @@ function outcomeOf(key: CiKey, answer: IreAnswer, itemIndex: number, tries: numb
 
 /** Records that this payload wrote: CIs of the payload, datacenters and accounts included. */
 function writtenBy(answer: IreAnswer): Written {
-    const bySysId = (wanted: 'inserted' | 'updated') =>
+  const bySysId = (wanted: 'inserted' | 'updated') =>
     new Set(answer.items.flatMap((item): SysId[] => (item.outcome === wanted && item.sysId !== undefined ? [item.sysId] : []))).size;
   const [created, updated] = [bySysId('inserted'), bySysId('updated')];
   return { created, updated, records: created + updated };

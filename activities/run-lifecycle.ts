@@ -35,7 +35,8 @@ export async function beginRun(
     input.workflowRunId,
     input.mode,
   );
-  if (run.closedDangling > 0) context.log.warn({ deployment: input.deployment, runs: run.closedDangling }, 'closed runs that ended without a report');
+  if (run.closedDangling > 0)
+    context.log.warn({ deployment: input.deployment, runs: run.closedDangling }, 'closed runs that ended without a report');
   return { deployment: input.deployment, run: run.runId, fence: run.fence, mode: input.mode };
 }
 
@@ -104,7 +105,9 @@ async function reportOf(
   const { database, words } = context.ledger;
   const { reasons, ...counts } = await countIntegration(database, words, run, name, integrationOf(name).tables);
   const { complete, partial, failed, notApplicable } = counts.scopes;
-  const said = reasons.filter((reason) => reason.state !== 'complete').map((reason) => `${reason.scopes} ${reason.state}: ${reason.because}`);
+  const said = reasons
+    .filter((reason) => reason.state !== 'complete')
+    .map((reason) => `${reason.scopes} ${reason.state}: ${reason.because}`);
   const parked = counts.parked > 0 ? [`${counts.parked} records are parked`] : [];
   let outcome: IntegrationReport['outcome'] = 'succeeded';
   if (failedBecause !== null || (failed > 0 && complete + partial + notApplicable === 0)) outcome = 'failed';

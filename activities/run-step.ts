@@ -60,7 +60,8 @@ export function castToFailure(error: unknown): Error {
   }
   // Anything else is a defect. Its message may quote data, so only its name and where it was thrown are kept.
   const defect = error as { name?: unknown; stack?: unknown };
-  const frame = typeof defect.stack === 'string' ? (defect.stack.split('\n').find((line) => line.trimStart().startsWith('at ')) ?? '').trim() : '';
+  const frame =
+    typeof defect.stack === 'string' ? (defect.stack.split('\n').find((line) => line.trimStart().startsWith('at ')) ?? '').trim() : '';
   return ApplicationFailure.create({
     message: `The engine failed on a defect of its own: ${String(defect.name ?? 'Error')} ${frame}. The worker's log has the whole error.`,
     type: 'bug',

@@ -9,7 +9,8 @@ export interface Cause {
 /** Unwraps ChildWorkflowFailure → ActivityFailure → ApplicationFailure. */
 export function causeOf(error: unknown): Cause {
   let current: unknown = error;
-  while ((current instanceof ChildWorkflowFailure || current instanceof ActivityFailure) && current.cause !== undefined) current = current.cause;
+  while ((current instanceof ChildWorkflowFailure || current instanceof ActivityFailure) && current.cause !== undefined)
+    current = current.cause;
   if (current instanceof ApplicationFailure) return { kind: current.type ?? 'unknown', message: current.message };
   if (current !== null && typeof current === 'object' && 'message' in current) return { kind: 'unknown', message: String(current.message) };
   return { kind: 'unknown', message: String(current) };

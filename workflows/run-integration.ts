@@ -66,10 +66,14 @@ async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {
     idleRounds = left < before ? 0 : idleRounds + 1;
     before = left;
     if (idleRounds > idleRoundsAllowed) {
-      throw ApplicationFailure.nonRetryable(`${left} items made no progress in ${idleRoundsAllowed} rounds: a defect of the engine.`, 'bug');
+      throw ApplicationFailure.nonRetryable(
+        `${left} items made no progress in ${idleRoundsAllowed} rounds: a defect of the engine.`,
+        'bug',
+      );
     }
     // Somebody else may be done long before a lease ends or the platform settles: look again soon, then less and less often.
     const waitMs = Math.min(longestWaitMs, readyInMs, shortestWaitMs * 2 ** Math.min(idleRounds, 6));
-    if (waitMs > 0 || idleRounds > 0) await sleep(Math.max(waitMs, idleRounds > 0 ? shortestWaitMs : 0), { summary: `${left} held elsewhere or settling` });
+    if (waitMs > 0 || idleRounds > 0)
+      await sleep(Math.max(waitMs, idleRounds > 0 ? shortestWaitMs : 0), { summary: `${left} held elsewhere or settling` });
   }
 }

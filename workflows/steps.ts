@@ -6,16 +6,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 
 /** A person has to act, or the code does: trying again changes nothing. The rest is retried by Temporal, nowhere else. */
-const nonRetryableErrorTypes = [
-  'unauthenticated',
-  'forbidden',
-  'not-found',
-  'rejected',
-  'misconfigured',
-  'fenced-out',
-  'usage',
-  'bug',
-];
+const nonRetryableErrorTypes = ['unauthenticated', 'forbidden', 'not-found', 'rejected', 'misconfigured', 'fenced-out', 'usage', 'bug'];
 
 /**
  * Work on the ledger and the two services. The start-to-close time is the time box plus the longest request plus slack;

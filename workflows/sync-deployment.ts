@@ -63,7 +63,9 @@ async function preflight(input: SyncInput, run: RunRef): Promise<string | null> 
   if (blocking.length === 0) return null;
   upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: blocking.slice(0, 20).map((finding) => finding.check) }]);
   setCurrentDetails([`**${input.deployment}** · blocked by preflight`, '', ...blocking.map(findingLine)].join('\n'));
-  return blocking.map((finding) => `${finding.check}: ${finding.evidence}${finding.remedy === null ? '' : ` → ${finding.remedy}`}`).join('\n');
+  return blocking
+    .map((finding) => `${finding.check}: ${finding.evidence}${finding.remedy === null ? '' : ` → ${finding.remedy}`}`)
+    .join('\n');
 }
 
 function findingLine(finding: CheckFinding): string {
@@ -118,7 +120,8 @@ async function finish(
   results: readonly IntegrationResult[],
 ): Promise<SyncResult> {
   const all = integrationOrder.map(
-    (integration) => results.find((result) => result.integration === integration) ?? notRun(integration, because ?? 'the run ended before it'),
+    (integration) =>
+      results.find((result) => result.integration === integration) ?? notRun(integration, because ?? 'the run ended before it'),
   );
   await bookkeeping.finishRun.executeWithOptions({ summary: `write the report: ${outcome}` }, [{ run, outcome, integrations: all }]);
   phase('finished');

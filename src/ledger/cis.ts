@@ -57,7 +57,12 @@ export async function claimCis(database: Database, run: RunHandle, limit: number
     );
     return {
       token,
-      cis: claimed.rows.map((row) => ({ key: row.key_text as CiKey, identity: row.identity, wasSent: row.sent_at !== null, tries: row.tries })),
+      cis: claimed.rows.map((row) => ({
+        key: row.key_text as CiKey,
+        identity: row.identity,
+        wasSent: row.sent_at !== null,
+        tries: row.tries,
+      })),
     };
   });
 }
@@ -139,5 +144,9 @@ export async function ciProgress(database: Database, run: RunHandle, settleMs: n
     [run.instanceId, run.deploymentId, settleMs],
   );
   const readyInMs = Number(row?.ready_in_ms ?? 0);
-  return { wanted: Number(row?.wanted ?? 0), parked: Number(row?.parked ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
+  return {
+    wanted: Number(row?.wanted ?? 0),
+    parked: Number(row?.parked ?? 0),
+    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+  };
 }

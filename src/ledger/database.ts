@@ -91,7 +91,12 @@ export function castDatabaseError(error: unknown): unknown {
     });
   }
   if (/Connection terminated|timeout exceeded when trying to connect/.test(text)) {
-    return new SyncError({ kind: 'transient', service: 'ledger', message: `The connection to the ledger was lost (${text}).`, cause: error });
+    return new SyncError({
+      kind: 'transient',
+      service: 'ledger',
+      message: `The connection to the ledger was lost (${text}).`,
+      cause: error,
+    });
   }
   return error;
 }

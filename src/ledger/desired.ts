@@ -38,12 +38,20 @@ export async function commitDerivedGroups(
   integration: IntegrationName,
   groups: readonly DerivedGroup[],
 ): Promise<DesiredResult> {
-  const records = groups.flatMap(({ group, derived }) => derived.records.map((record) => ({ record, groupKey: stageKey('group', group.groupKey) })));
+  const records = groups.flatMap(({ group, derived }) =>
+    derived.records.map((record) => ({ record, groupKey: stageKey('group', group.groupKey) })),
+  );
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
     const cis = groups.flatMap(({ derived }) => derived.cis);
     await wantCis(tx, run, cis);
-    const changed = await writeOwned(tx, words, run, records, groups.map(({ group }) => stageKey('group', group.groupKey)));
+    const changed = await writeOwned(
+      tx,
+      words,
+      run,
+      records,
+      groups.map(({ group }) => stageKey('group', group.groupKey)),
+    );
     await writeExclusions(tx, words, run, groups);
     await tx.query(
       `UPDATE observed_group g SET derived_seq = t.seq, derived_at = ledger_now(), ci_key = t.ci_key FROM unnest($3::bytea[], $4::bigint[], $5::bytea[]) AS t(group_key, seq, ci_key)
@@ -68,10 +76,18 @@ export async function commitDerivedCis(
   integration: IntegrationName,
   cis: readonly { readonly due: DueCi; readonly derived: Derived }[],
 ): Promise<DesiredResult> {
-  const records = cis.flatMap(({ due, derived }) => derived.records.map((record) => ({ record, groupKey: ciStageKey(integration, due.ci.sysId) })));
+  const records = cis.flatMap(({ due, derived }) =>
+    derived.records.map((record) => ({ record, groupKey: ciStageKey(integration, due.ci.sysId) })),
+  );
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
-    const changed = await writeOwned(tx, words, run, records, cis.map(({ due }) => ciStageKey(integration, due.ci.sysId)));
+    const changed = await writeOwned(
+      tx,
+      words,
+      run,
+      records,
+      cis.map(({ due }) => ciStageKey(integration, due.ci.sysId)),
+    );
     const groups = cis.flatMap(({ due }) => due.groups.map((group) => ({ group, sysId: due.ci.sysId })));
     await tx.query(
       `UPDATE observed_group g SET ci_derived_seq = t.seq, ci_sys_id = t.sys_id FROM unnest($3::bytea[], $4::bigint[], $5::text[]) AS t(group_key, seq, sys_id)
@@ -114,7 +130,13 @@ interface OwnedRecord {
 }
 
 /** Writes the owner rows that differ and refreshes the winning content of their records. Returns how many differed. */
-async function writeOwned(tx: Transaction, words: Words, run: RunHandle, owned: readonly OwnedRecord[], derivedGroups: readonly Buffer[]): Promise<number> {
+async function writeOwned(
+  tx: Transaction,
+  words: Words,
+  run: RunHandle,
+  owned: readonly OwnedRecord[],
+  derivedGroups: readonly Buffer[],
+): Promise<number> {
   const rows = await ownerRows(words, owned);
   const columns = [rows.map((r) => r.tableId), rows.map((r) => r.key)] as const;
   // A previous owner row of these groups that is not derived any more: this deployment no longer sees the record.
@@ -213,11 +235,10 @@ async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly Owne
 
 async function writeExclusions(tx: Transaction, words: Words, run: RunHandle, groups: readonly DerivedGroup[]): Promise<void> {
   const excluded = groups.flatMap(({ derived }) => derived.excluded);
-  await tx.query('UPDATE observed SET excluded = NULL WHERE deployment_id = $1 AND group_key = ANY($2::bytea[]) AND excluded IS NOT NULL AND NOT key = ANY($3::bytea[])', [
-    run.deploymentId,
-    groups.map(({ group }) => group.groupKey),
-    excluded.map((one) => observedKey(one.kind, one.id)),
-  ]);
+  await tx.query(
+    'UPDATE observed SET excluded = NULL WHERE deployment_id = $1 AND group_key = ANY($2::bytea[]) AND excluded IS NOT NULL AND NOT key = ANY($3::bytea[])',
+    [run.deploymentId, groups.map(({ group }) => group.groupKey), excluded.map((one) => observedKey(one.kind, one.id))],
+  );
   if (excluded.length === 0) return;
   await tx.query(
     `UPDATE observed o SET excluded = t.because FROM unnest($2::smallint[], $3::bytea[], $4::text[]) AS t(kind, key, because)

@@ -3,7 +3,17 @@ import { digest } from './digest.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import { observedKey } from './pages.ts';
 import type { Words } from './words.ts';
-import type { CiMatch, IntegrationName, JsonObject, ObservedGroup, ObservedId, ObservedKind, ObservedRecord, ResolvedCi, SysId } from '../model.ts';
+import type {
+  CiMatch,
+  IntegrationName,
+  JsonObject,
+  ObservedGroup,
+  ObservedId,
+  ObservedKind,
+  ObservedRecord,
+  ResolvedCi,
+  SysId,
+} from '../model.ts';
 
 /** A group whose desired records have to be derived again, with the sequence that this derivation answers. */
 export interface DueGroup {
@@ -36,10 +46,10 @@ export async function noticeMappingVersion(
       [run.deploymentId, integrationId, version],
     );
     if (changed.rowCount === 0) return;
-    await tx.query('UPDATE observed_group SET due_seq = due_seq + 1 WHERE deployment_id = $1 AND integration = $2 AND due_seq = derived_seq', [
-      run.deploymentId,
-      integrationId,
-    ]);
+    await tx.query(
+      'UPDATE observed_group SET due_seq = due_seq + 1 WHERE deployment_id = $1 AND integration = $2 AND due_seq = derived_seq',
+      [run.deploymentId, integrationId],
+    );
   });
 }
 
@@ -51,7 +61,13 @@ export async function makeWholeGroupDue(database: Database, words: Words, run: R
   );
 }
 
-export async function dueGroups(database: Database, words: Words, run: RunHandle, integration: IntegrationName, limit: number): Promise<DueGroup[]> {
+export async function dueGroups(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  limit: number,
+): Promise<DueGroup[]> {
   const rows = await database.query<{ group_key: Buffer; group_id: string; due_seq: string }>(
     `SELECT group_key, group_id, due_seq FROM observed_group WHERE deployment_id = $1 AND integration = $2 AND due_seq > derived_seq ORDER BY group_key LIMIT $3`,
     [run.deploymentId, await words.idOf(integration), limit],
@@ -135,7 +151,13 @@ export async function lastChangeMs(database: Database, words: Words, run: RunHan
 }
 
 /** CIs that are known now and whose records have not been derived for that: with all groups of the same CI. */
-export async function dueCis(database: Database, words: Words, run: RunHandle, integration: IntegrationName, limit: number): Promise<DueCi[]> {
+export async function dueCis(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  limit: number,
+): Promise<DueCi[]> {
   const integrationId = await words.idOf(integration);
   const rows = await database.query<{
     sys_id: string;
@@ -182,7 +204,12 @@ export async function knownKeys(database: Database, words: Words, run: RunHandle
 }
 
 /** When the whole-derived group of an integration was last derived, UTC milliseconds; 0 = never. */
-export async function wholeGroupDerivedAtMs(database: Database, words: Words, run: RunHandle, integration: IntegrationName): Promise<number> {
+export async function wholeGroupDerivedAtMs(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+): Promise<number> {
   const [row] = await database.query<{ at: Date | null }>(
     `SELECT max(derived_at) AS at FROM observed_group WHERE deployment_id = $1 AND integration = $2 AND group_id = ''`,
     [run.deploymentId, await words.idOf(integration)],

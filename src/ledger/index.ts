@@ -12,7 +12,19 @@ export * from './pages.ts';
 export * from './records.ts';
 export * from './report.ts';
 export * from './runs.ts';
-export { claimScan, endScan, openScans, postponeScan, releaseScan, restartScan, scanProgress, takeOverScans, type ClaimedScan, type ScanPlan, type ScanProgress } from './scans.ts';
+export {
+  claimScan,
+  endScan,
+  openScans,
+  postponeScan,
+  releaseScan,
+  restartScan,
+  scanProgress,
+  takeOverScans,
+  type ClaimedScan,
+  type ScanPlan,
+  type ScanProgress,
+} from './scans.ts';
 export type { Words } from './words.ts';
 
 /** The open ledger: what every other call of this room is handed. */
@@ -25,7 +37,11 @@ export interface Ledger {
  * Opens the ledger and brings its tables up to date.
  * @param options.tables names of the ServiceNow tables that will be written: numbered now, so that no transaction has to wait for a number
  */
-export async function openLedger(options: { readonly url: string; readonly connections: number; readonly tables: readonly string[] }): Promise<Ledger> {
+export async function openLedger(options: {
+  readonly url: string;
+  readonly connections: number;
+  readonly tables: readonly string[];
+}): Promise<Ledger> {
   const database = await openDatabase(options.url, options.connections);
   const words = createWords(database);
   for (const word of [...integrationNames, ...observedKinds, ...options.tables]) await words.idOf(word);

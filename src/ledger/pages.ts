@@ -90,7 +90,11 @@ interface PreparedRow {
   readonly body: string;
 }
 
-async function prepareRows(words: Words, outcomes: readonly RowOutcome[], familyOf: (kind: ObservedKind) => IntegrationName): Promise<PreparedRow[]> {
+async function prepareRows(
+  words: Words,
+  outcomes: readonly RowOutcome[],
+  familyOf: (kind: ObservedKind) => IntegrationName,
+): Promise<PreparedRow[]> {
   // A key that is twice on one page counts once; the last row wins, as it would over two pages.
   const byKey = new Map<string, PreparedRow>();
   for (const one of outcomes) {
@@ -226,7 +230,8 @@ async function noteAbsent(tx: Transaction, words: Words, run: RunHandle, page: P
 async function writeQuarantine(tx: Transaction, run: RunHandle, claim: ClaimedScan, pageNo: number, page: PageToCommit): Promise<void> {
   const rows: { rowNo: number; id: string | null; because: string }[] = [];
   for (const [rowNo, one] of page.outcomes.entries()) {
-    if (one.outcome === 'quarantined' && rows.length < quarantineRowsPerPage) rows.push({ rowNo, id: one.id ?? null, because: one.because });
+    if (one.outcome === 'quarantined' && rows.length < quarantineRowsPerPage)
+      rows.push({ rowNo, id: one.id ?? null, because: one.because });
   }
   if (rows.length === 0) return;
   await tx.query(

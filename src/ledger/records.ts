@@ -100,7 +100,13 @@ export async function claimRecords(
 }
 
 /** Commits the intent to send these records: from here on the platform may have them, whatever happens to us. */
-export async function intendRecords(database: Database, words: Words, run: RunHandle, claim: RecordClaim, keys: readonly string[]): Promise<void> {
+export async function intendRecords(
+  database: Database,
+  words: Words,
+  run: RunHandle,
+  claim: RecordClaim,
+  keys: readonly string[],
+): Promise<void> {
   const tableId = await words.idOf(claim.table);
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
@@ -115,7 +121,11 @@ export async function intendRecords(database: Database, words: Words, run: RunHa
 /** What is not ours any more must not be sent: another attempt may be sending it. */
 export function requireWholeClaim(held: number | null, wanted: number): void {
   if (held === wanted) return;
-  throw new SyncError({ kind: 'fenced-out', service: 'ledger', message: 'Claimed records passed to another activity attempt before they were sent.' });
+  throw new SyncError({
+    kind: 'fenced-out',
+    service: 'ledger',
+    message: 'Claimed records passed to another activity attempt before they were sent.',
+  });
 }
 
 /** Writes outcomes and their tallies. Outcomes of a claim that passed to somebody else are ignored. */
@@ -200,7 +210,8 @@ export async function resolveReferences(
       `SELECT key_text, sys_id, state FROM ci WHERE instance_id = $1 AND ci_key = ANY($2::bytea[])`,
       [run.instanceId, references.cis.map(ciKeyDigest)],
     );
-    for (const row of rows) cis.set(row.key_text as CiKey, stateOf(row.state === 'resolved' ? row.sys_id : null, row.state === 'parked', false));
+    for (const row of rows)
+      cis.set(row.key_text as CiKey, stateOf(row.state === 'resolved' ? row.sys_id : null, row.state === 'parked', false));
   }
   return { records, cis };
 }
@@ -240,7 +251,11 @@ export async function publishProgress(
     [run.instanceId, tableIds, run.deploymentId, settleMs],
   );
   const readyInMs = Number(row?.ready_in_ms ?? 0);
-  return { due: Number(row?.due ?? 0), parked: Number(row?.parked ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
+  return {
+    due: Number(row?.due ?? 0),
+    parked: Number(row?.parked ?? 0),
+    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+  };
 }
 
 /** sys_ids of records by natural key, as far as the instance is known to have them. */

@@ -73,10 +73,10 @@ export async function countIntegration(
 }
 
 async function tallies(database: Database, run: RunHandle, integration: string): Promise<Map<string, number>> {
-  const rows = await database.query<{ counter: string; n: string }>('SELECT counter, n FROM run_tally WHERE run_id = $1 AND integration = $2', [
-    run.runId,
-    integration,
-  ]);
+  const rows = await database.query<{ counter: string; n: string }>(
+    'SELECT counter, n FROM run_tally WHERE run_id = $1 AND integration = $2',
+    [run.runId, integration],
+  );
   return new Map(rows.map((row) => [row.counter, Number(row.n)]));
 }
 
@@ -92,12 +92,18 @@ export async function countCalls(database: Database, run: RunHandle): Promise<Re
 
 /** Seconds since the run began, by the ledger's clock. */
 export async function secondsSinceStart(database: Database, run: RunHandle): Promise<number> {
-  const [row] = await database.query<{ seconds: string }>('SELECT extract(epoch FROM ledger_now() - started_at) AS seconds FROM run WHERE run_id = $1', [run.runId]);
+  const [row] = await database.query<{ seconds: string }>(
+    'SELECT extract(epoch FROM ledger_now() - started_at) AS seconds FROM run WHERE run_id = $1',
+    [run.runId],
+  );
   return Math.round(Number(row?.seconds ?? 0) * 10) / 10;
 }
 
 /** The newest finished report of a deployment, or of one run. */
-export async function readReport(database: Database, selector: { readonly deployment?: string; readonly run?: string }): Promise<Report | undefined> {
+export async function readReport(
+  database: Database,
+  selector: { readonly deployment?: string; readonly run?: string },
+): Promise<Report | undefined> {
   const [row] = await database.query<{ report: Report }>(
     `SELECT r.report FROM run r JOIN deployment d USING (deployment_id) WHERE r.report IS NOT NULL
        AND ($1::text IS NULL OR d.name = $1) AND ($2::uuid IS NULL OR r.run_id = $2) ORDER BY r.started_at DESC LIMIT 1`,
@@ -130,7 +136,9 @@ export async function readStatus(database: Database): Promise<RunStatus[]> {
 }
 
 export async function readFindings(database: Database, run: RunHandle): Promise<JsonObject[]> {
-  const rows = await database.query<{ finding: JsonObject }>('SELECT finding FROM run_finding WHERE run_id = $1 ORDER BY position', [run.runId]);
+  const rows = await database.query<{ finding: JsonObject }>('SELECT finding FROM run_finding WHERE run_id = $1 ORDER BY position', [
+    run.runId,
+  ]);
   return rows.map((row) => row.finding);
 }
 

@@ -54,9 +54,10 @@ export async function beginRun(
   return database.transaction(async (tx) => {
     const deploymentId = await registerDeployment(tx, facts);
     await tx.query('SELECT 1 FROM deployment WHERE deployment_id = $1 FOR UPDATE', [deploymentId]);
-    const existing = await tx.query<RunRow>(`SELECT ${runColumns} FROM run r JOIN deployment d USING (deployment_id) WHERE workflow_run_id = $1`, [
-      workflowRunId,
-    ]);
+    const existing = await tx.query<RunRow>(
+      `SELECT ${runColumns} FROM run r JOIN deployment d USING (deployment_id) WHERE workflow_run_id = $1`,
+      [workflowRunId],
+    );
     if (existing.rows[0]) return { ...handleOf(existing.rows[0]), closedDangling: 0 };
 
     const dangling = await tx.query(
@@ -69,9 +70,10 @@ export async function beginRun(
       [deploymentId],
     );
     await tx.query('UPDATE deployment SET fence = fence + 1 WHERE deployment_id = $1', [deploymentId]);
-    await tx.query('UPDATE instance SET sequence = sequence + 1 WHERE instance_id = (SELECT instance_id FROM deployment WHERE deployment_id = $1)', [
-      deploymentId,
-    ]);
+    await tx.query(
+      'UPDATE instance SET sequence = sequence + 1 WHERE instance_id = (SELECT instance_id FROM deployment WHERE deployment_id = $1)',
+      [deploymentId],
+    );
     const inserted = await tx.query<RunRow>(
       `WITH inserted AS (
          INSERT INTO run (run_id, deployment_id, workflow_run_id, mode, fence, sequence, started_at)
@@ -158,7 +160,13 @@ export async function assertFence(tx: Transaction, run: RunHandle): Promise<void
   await tx.query('SELECT assert_fence($1, $2)', [run.deploymentId, run.fence]);
 }
 
-export async function addTally(tx: Transaction, run: RunHandle, integration: IntegrationName | '', counter: string, n: number): Promise<void> {
+export async function addTally(
+  tx: Transaction,
+  run: RunHandle,
+  integration: IntegrationName | '',
+  counter: string,
+  n: number,
+): Promise<void> {
   if (n > 0) await tx.query('SELECT add_tally($1, $2, $3, $4)', [run.runId, integration, counter, n]);
 }
 
@@ -186,10 +194,10 @@ export async function saveFindings(database: Database, run: RunHandle, findings:
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
     await tx.query('DELETE FROM run_finding WHERE run_id = $1', [run.runId]);
-    await tx.query('INSERT INTO run_finding (run_id, position, finding) SELECT $1, n, f FROM unnest($2::jsonb[]) WITH ORDINALITY AS t(f, n)', [
-      run.runId,
-      findings.map((finding) => JSON.stringify(finding)),
-    ]);
+    await tx.query(
+      'INSERT INTO run_finding (run_id, position, finding) SELECT $1, n, f FROM unnest($2::jsonb[]) WITH ORDINALITY AS t(f, n)',
+      [run.runId, findings.map((finding) => JSON.stringify(finding))],
+    );
   });
 }
 

@@ -34,7 +34,12 @@ export interface ScanProgress {
 export const cursorLifetimeMs = 60 * 60_000;
 
 /** Opens the scans of one integration; those that exist already (an earlier try of this activity) stay as they are. */
-export async function openScans(database: Database, run: RunHandle, integration: IntegrationName, plans: readonly ScanPlan[]): Promise<number> {
+export async function openScans(
+  database: Database,
+  run: RunHandle,
+  integration: IntegrationName,
+  plans: readonly ScanPlan[],
+): Promise<number> {
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
     await tx.query(
@@ -51,13 +56,21 @@ export async function openScans(database: Database, run: RunHandle, integration:
         plans.map((p) => p.scope.id),
       ],
     );
-    const counted = await tx.query<{ n: string }>('SELECT count(*) AS n FROM scan WHERE run_id = $1 AND integration = $2', [run.runId, integration]);
+    const counted = await tx.query<{ n: string }>('SELECT count(*) AS n FROM scan WHERE run_id = $1 AND integration = $2', [
+      run.runId,
+      integration,
+    ]);
     return Number(counted.rows[0]?.n ?? 0);
   });
 }
 
 /** Takes one open scan for `leaseMs`, or undefined when none is ready. Reads by keys wait until stage 1 has ended. */
-export async function claimScan(database: Database, run: RunHandle, integration: IntegrationName, leaseMs: number): Promise<ClaimedScan | undefined> {
+export async function claimScan(
+  database: Database,
+  run: RunHandle,
+  integration: IntegrationName,
+  leaseMs: number,
+): Promise<ClaimedScan | undefined> {
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
     const token = randomUUID();
@@ -129,7 +142,10 @@ export async function takeOverScans(database: Database, run: RunHandle, integrat
 
 /** Gives a scan back unharmed: the activity's time is over, the next one goes on at the cursor. */
 export async function releaseScan(database: Database, claim: ClaimedScan): Promise<void> {
-  await database.query('UPDATE scan SET claim_token = NULL, claim_until = NULL WHERE scan_id = $1 AND claim_token = $2', [claim.scanId, claim.token]);
+  await database.query('UPDATE scan SET claim_token = NULL, claim_until = NULL WHERE scan_id = $1 AND claim_token = $2', [
+    claim.scanId,
+    claim.token,
+  ]);
 }
 
 /**
@@ -145,7 +161,10 @@ export async function endScan(
 ): Promise<ScanState> {
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
-    const current = held((await tx.query<ScanRow>('SELECT * FROM scan WHERE scan_id = $1 AND claim_token = $2 FOR UPDATE', [claim.scanId, claim.token])).rows[0]);
+    const current = held(
+      (await tx.query<ScanRow>('SELECT * FROM scan WHERE scan_id = $1 AND claim_token = $2 FOR UPDATE', [claim.scanId, claim.token]))
+        .rows[0],
+    );
     const doubt = state === 'complete' ? await doubtsAbout(tx, current) : undefined;
     const finalState = doubt === undefined ? state : 'partial';
     await tx.query(
@@ -176,7 +195,11 @@ export async function scanProgress(database: Database, run: RunHandle, integrati
     [run.runId, integration],
   );
   const readyInMs = Number(row?.ready_in_ms ?? 0);
-  return { open: Number(row?.open ?? 0), ended: Number(row?.ended ?? 0), readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0 };
+  return {
+    open: Number(row?.open ?? 0),
+    ended: Number(row?.ended ?? 0),
+    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+  };
 }
 
 export interface ScanRow {

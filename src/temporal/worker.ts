@@ -33,6 +33,9 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
     workflowBundle: options.workflowBundle ?? (await bundleWorkflows()),
     activities: { ...options.activities },
     maxConcurrentActivityTaskExecutions: activitiesAtATime,
+    // Heartbeats are sent every 5 s (activities/run-step.ts); the default would hold most of them back.
+    maxHeartbeatThrottleInterval: '5 seconds',
+    defaultHeartbeatThrottleInterval: '5 seconds',
     // A step that is told to stop finishes the request in hand and commits its outcome: that needs a little time.
     shutdownGraceTime: '20 seconds',
     shutdownForceTime: '60 seconds',
