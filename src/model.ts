@@ -50,6 +50,7 @@ export const observedKinds = [
   'security-standard',
   'subscription',
   'connector',
+  'resource',
   'assessment',
   'image-assessment',
   'sub-assessment',
@@ -150,6 +151,8 @@ export interface ReadContext {
   readonly managementGroups: readonly string[];
   /** Clouds that still answer sub-assessments (mapping.md §5). */
   readonly subAssessments: boolean;
+  /** Where controls and their assessments are read (mapping.md §3): default `resource-graph`; `rest` where it has none. */
+  readonly regulatorySource?: 'resource-graph' | 'rest';
 }
 
 // ------------------------------------------------------------------------------------------------------------- deriving
@@ -185,7 +188,10 @@ export interface ColumnSpec {
    * `YYYY-MM-DD HH:mm:ss`; choice: dropped when the instance does not have that value; label: the value whose label it is.
    */
   readonly type: 'text' | 'key' | 'time' | 'boolean' | 'integer' | 'decimal' | 'reference' | 'choice' | 'label';
-  /** Without a required column the integration stops with a remedy; an optional one is left out. */
+  /**
+   * Without a required column the integration stops with a remedy (a table with `ifMissing: 'skip'` is left out);
+   * an optional column is left out.
+   */
   readonly required?: true;
   /** Sent when the record is created, never afterwards (the platform or an analyst owns it from then on). */
   readonly onCreateOnly?: true;
@@ -224,7 +230,7 @@ export type CiIdentity =
       readonly resourceType: string;
       /** Class to look in before a placeholder is made (mapping.md §4). */
       readonly lookupClass: string;
-      /** Subscription, AWS account, GCP project; absent when the cloud has none (on-premises). */
+      /** Subscription, AWS account, GCP project; on-premises: the subscription of the workspace the machine reports to. */
       readonly accountId?: string;
       readonly accountName?: string;
       /** Lower-case programmatic region (`eastus`); absent for global resources. */

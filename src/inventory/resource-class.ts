@@ -1,0 +1,53 @@
+/** Which CMDB class Discovery would have put a cloud resource in (mapping.md §4; servicenow.md §11 "Class per Azure type"). */
+
+/** The class of everything without a class of its own, and the only resource class that the engine creates. */
+export const placeholderClass = 'cmdb_ci_cmp_resource';
+export const accountClass = 'cmdb_ci_cloud_service_account';
+export const imageClass = 'cmdb_ci_docker_image';
+
+const classes: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'microsoft.compute/virtualmachines': 'cmdb_ci_vm_instance',
+    'microsoft.storage/storageaccounts': 'cmdb_ci_cloud_storage_account',
+    'microsoft.sql/servers': 'cmdb_ci_cloud_database',
+    'microsoft.sql/servers/databases': 'cmdb_ci_database',
+    'microsoft.web/sites': 'cmdb_ci_cloud_webserver',
+    'microsoft.network/networksecuritygroups': 'cmdb_ci_compute_security_group',
+    'microsoft.network/publicipaddresses': 'cmdb_ci_cloud_public_ipaddress',
+    'microsoft.network/virtualnetworks/subnets': 'cmdb_ci_cloud_subnet',
+    'microsoft.resources/subscriptions/resourcegroups': 'cmdb_ci_resource_group',
+    'microsoft.resources/subscriptions': accountClass,
+    'aws::account': accountClass,
+    'gcp::project': accountClass,
+    'aws::s3::bucket': 'cmdb_ci_cloud_object_storage',
+  }),
+);
+
+/** Class to look in before a placeholder is made. @param resourceType lower case */
+export function lookupClassOf(resourceType: string): string {
+  return classes.get(resourceType) ?? placeholderClass;
+}
+
+/** Logical datacenter class of a cloud (servicenow.md §5.1, §11). Machines in no cloud hang on the Azure account they report to. */
+export function datacenterClassOf(cloud: 'azure' | 'aws' | 'gcp' | 'on-premises'): string {
+  switch (cloud) {
+    case 'aws':
+      return 'cmdb_ci_aws_datacenter';
+    case 'gcp':
+      return 'cmdb_ci_google_datacenter';
+    case 'azure':
+    case 'on-premises':
+      return 'cmdb_ci_azure_datacenter';
+  }
+}
+
+/** Every CI class that the engine looks into or creates: what it has to know the columns of. */
+export const ciClasses: readonly string[] = [
+  ...new Set([
+    'cmdb_ci',
+    placeholderClass,
+    imageClass,
+    ...classes.values(),
+    ...(['azure', 'aws', 'gcp'] as const).map((cloud) => datacenterClassOf(cloud)),
+  ]),
+];
