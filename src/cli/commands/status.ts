@@ -1,0 +1,110 @@
+/** `defender-sync status` */
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { searchAttributes, syncWorkflowId } from '../../../workflows/contract.ts';
+import type { Configuration } from '../../config/index.ts';
+import { isSyncError } from '../../errors.ts';
+import { readStatus, type RunStatus } from '../../ledger/index.ts';
+import { configurationOf } from '../configuration.ts';
+import type { CliContext } from '../context.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { withReleases, type Releases } from '../releases.ts';
+import { outcomeText } from '../render-report.ts';
+import { openLedgerOf, openTemporal, readTemporalRecord } from '../servers.ts';
+import { formatSeconds, tableLines } from '../table.ts';
+import { answersAt } from '../tcp.ts';
+
+/** What is known of one deployment. */
+export interface DeploymentStatus {
+  readonly deployment: string;
+  /** The newest run, or null. */
+  readonly run: string | null;
+  /** `running` for one that is open on the Temporal server; null when there is none, or when it ended without saying how. */
+  readonly outcome: string | null;
+  /** Where an open run is. */
+  readonly phase: string | null;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+}
+
+/** Prints the newest run of each deployment, and where the open ones are. */
+export async function statusCommand(context: CliContext, { json }: { readonly json: boolean }): Promise<ExitCode> {
+  const configuration = configurationOf(context, 'nothing-secret');
+  const statuses = await withReleases(async (releases) => {
+    const { ledger } = await openLedgerOf(configuration, releases);
+    const runs = await readStatus(ledger.database);
+    const phases = await openPhases(context, configuration, releases);
+    return configuration.deployments.map(({ name }) =>
+      statusOf(
+        name,
+        runs.find((run) => run.deployment === name),
+        phases.get(name),
+      ),
+    );
+  });
+  const { output, clock } = context;
+  if (json) output.print(JSON.stringify(statuses, null, 2));
+  else if (statuses.every(({ run, phase }) => run === null && phase === null)) output.print('No run yet. Start one: defender-sync sync');
+  else output.print(renderStatus(statuses, output.style, clock.nowMs()));
+  return exitCodes.inSync;
+}
+
+function statusOf(deployment: string, run: RunStatus | undefined, phase: string | undefined): DeploymentStatus {
+  return {
+    deployment,
+    run: run?.run ?? null,
+    outcome: phase === undefined ? (run?.outcome ?? null) : 'running',
+    phase: phase ?? null,
+    startedAt: run?.startedAt ?? null,
+    endedAt: phase === undefined ? (run?.endedAt ?? null) : null,
+  };
+}
+
+/** Phases of the runs that are open, by deployment. A server that comes along and is not up has none. */
+async function openPhases(context: CliContext, configuration: Configuration, releases: Releases): Promise<ReadonlyMap<string, string>> {
+  const phases = new Map<string, string>();
+  if (configuration.temporal.address === undefined) {
+    const record = readTemporalRecord(configuration.stateDir);
+    if (record === undefined || !(await answersAt(record.address))) return phases;
+  }
+  try {
+    const { client } = await openTemporal(context, configuration, releases);
+    for (const { name } of configuration.deployments) {
+      const phase = await openPhase(client, name);
+      if (phase !== undefined) phases.set(name, phase);
+    }
+  } catch (error) {
+    // The ledger alone says a lot; what is missing is said.
+    if (!isSyncError(error)) throw error;
+    context.output.note(`${error.message} What is running now is therefore not known.`);
+  }
+  return phases;
+}
+
+async function openPhase(client: Client, deployment: string): Promise<string | undefined> {
+  try {
+    const { status, typedSearchAttributes } = await client.workflow.getHandle(syncWorkflowId(deployment)).describe();
+    return status.name === 'RUNNING' ? (typedSearchAttributes.get(searchAttributes.phase) ?? 'waiting for a worker') : undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** A table with one row per deployment. */
+export function renderStatus(statuses: readonly DeploymentStatus[], style: CliContext['output']['style'], nowMs: number): string {
+  const rows = statuses.map(({ deployment, run, outcome, phase, startedAt, endedAt }) => {
+    if (startedAt === null)
+      return [deployment, phase === null ? style.dim('no run yet') : outcomeText('running', style), '', phase ?? '', ''];
+    const startedMs = Date.parse(startedAt);
+    const ago = `${formatSeconds(Math.max(0, Math.round((nowMs - startedMs) / 1000)))} ago`;
+    const state = outcome ?? 'ended without a report';
+    const took = endedAt === null ? (phase ?? '') : formatSeconds(Math.round((Date.parse(endedAt) - startedMs) / 1000));
+    return [deployment, outcomeText(state, style), ago, took, style.dim(run ?? '')];
+  });
+  const [head = '', ...body] = tableLines(
+    [{ title: 'deployment' }, { title: 'last run' }, { title: 'started' }, { title: 'took' }, { title: 'run' }],
+    rows,
+  );
+  return [style.dim(head), ...body].join('\n');
+}

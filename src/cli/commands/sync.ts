@@ -1,0 +1,106 @@
+/** `defender-sync sync [deployment]` */
+import { deploymentConfig, deploymentNames, type Configuration } from '../../config/index.ts';
+import type { Report } from '../../model.ts';
+import { configurationOf } from '../configuration.ts';
+import type { CliContext } from '../context.ts';
+import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { withReleases } from '../releases.ts';
+import { outcomeText, renderReport } from '../render-report.ts';
+import { runDeployments, type FinishedRun } from '../runs/run-deployments.ts';
+import { createOwnWorker, hasWorker, type OwnWorker } from '../runs/worker.ts';
+import { openLedgerOf, openTemporal, type OpenTemporal } from '../servers.ts';
+
+export interface SyncOptions {
+  /** Undefined: all, in configured order. */
+  readonly deployment: string | undefined;
+  readonly json: boolean;
+}
+
+/** Starts a run of one or all deployments, or joins those under way, and prints their reports. */
+export async function syncCommand(context: CliContext, { deployment, json }: SyncOptions): Promise<ExitCode> {
+  const configuration = configurationOf(context, 'secrets');
+  const deployments = deployment === undefined ? deploymentNames(configuration) : [deploymentConfig(configuration, deployment).name];
+  const finished = await withReleases(async (releases) => {
+    const { ledger, url: ledgerUrl } = await openLedgerOf(configuration, releases);
+    const temporal = await openTemporal(context, configuration, releases);
+    const worker = createOwnWorker(context, configuration, { temporal, ledgerUrl }, releases);
+    await startWorkerIfAlone(context, configuration, temporal, worker);
+    const runs = runDeployments(
+      context,
+      configuration,
+      { temporal, ledger },
+      { deployments, mode: 'sync', startedBy: 'cli', onNoWorker: () => answerNoWorker(context, temporal, worker) },
+    );
+    return Promise.race([runs, worker.failed]);
+  });
+  if (finished === undefined) {
+    context.output.note(
+      'No longer following. What is not over goes on as soon as a worker runs (defender-sync up); follow it again with: defender-sync sync',
+    );
+    return exitCodes.interrupted;
+  }
+  printRuns(context, finished, { json, single: deployment !== undefined });
+  return exitCodeOf(finished.map(({ outcome }) => outcome));
+}
+
+/** The server that comes along is ours alone, so its worker is too. A server of your own has its own workers. */
+async function startWorkerIfAlone(
+  context: CliContext,
+  configuration: Configuration,
+  temporal: OpenTemporal,
+  worker: OwnWorker,
+): Promise<void> {
+  if (!temporal.local || (await hasWorker(temporal, configuration.temporal.taskQueue, context.clock.nowMs()))) return;
+  await worker.start();
+}
+
+function answerNoWorker(context: CliContext, temporal: OpenTemporal, worker: OwnWorker): string {
+  if (!temporal.local) return 'no worker answers; start one: defender-sync up';
+  if (worker.isRunning()) return 'the worker is busy';
+  worker.start().catch((error: unknown) => context.logger.error(error));
+  return 'no worker answers; starting one here';
+}
+
+/** Reports to stdout: as JSON (one object for one deployment, else a list), or as tables. */
+export function printRuns(
+  { output }: CliContext,
+  runs: readonly FinishedRun[],
+  { json, single }: { readonly json: boolean; readonly single: boolean },
+): void {
+  if (json) {
+    const reports = runs.map(reportOrStub);
+    output.print(JSON.stringify(single ? reports[0] : reports, null, 2));
+    return;
+  }
+  for (const run of runs) {
+    output.print(renderRun(run, output.style));
+    output.print('');
+  }
+}
+
+/** One run as text; what the report has no place for (a refused preflight, a cancellation) stands below it. */
+export function renderRun({ deployment, outcome, because, report, page }: FinishedRun, style: CliContext['output']['style']): string {
+  const said = because === null || (report?.integrations ?? []).some((integration) => integration.because?.includes(because) === true);
+  return [
+    report === undefined
+      ? `${style.bold(deployment)} ${outcomeText(outcome, style)}: ${because ?? 'no report was written'}`
+      : renderReport(report, style),
+    ...(said || report === undefined ? [] : [`  ${outcomeText('!', style, outcome)} ${because}`]),
+    ...(page === undefined ? [] : [style.dim(`  ${page}`)]),
+  ].join('\n');
+}
+
+/** A run that ended before it could write its report, in the shape of one. */
+function reportOrStub(run: FinishedRun): Report | (Omit<Report, 'run' | 'seconds'> & { run: null; seconds: null; because: string | null }) {
+  if (run.report !== undefined) return run.report;
+  return {
+    deployment: run.deployment,
+    run: null,
+    mode: 'sync',
+    outcome: run.outcome,
+    because: run.because,
+    integrations: [],
+    calls: { azure: 0, serviceNowReads: 0, serviceNowWrites: 0, serviceNowBookkeeping: 0 },
+    seconds: null,
+  };
+}

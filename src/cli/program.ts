@@ -1,0 +1,138 @@
+/** The command line: names, options, help. What a command does stands in commands/. */
+import { Command, CommanderError, type OutputConfiguration } from 'commander';
+import { defaultConfigurationFile } from '../config/index.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { reportCommand } from './commands/report.ts';
+import { schedulesApplyCommand } from './commands/schedules.ts';
+import { statusCommand } from './commands/status.ts';
+import { syncCommand } from './commands/sync.ts';
+import { temporalCommand } from './commands/temporal.ts';
+import { upCommand } from './commands/up.ts';
+import type { CliContext } from './context.ts';
+import { demoCommand } from './demo/demo.ts';
+import { labCommand } from './demo/lab-command.ts';
+
+export interface GlobalOptions {
+  readonly config: string;
+  readonly verbose: boolean;
+}
+
+export interface ProgramOptions {
+  /** Makes what a command needs, from the options before its name. */
+  readonly contextOf: (options: GlobalOptions) => CliContext;
+  readonly output: Required<Pick<OutputConfiguration, 'writeOut' | 'writeErr' | 'getOutHasColors' | 'getErrHasColors'>>;
+}
+
+/**
+ * Parses the arguments and runs the command.
+ * @param args without the program's name
+ * Returns the exit code. Rejects with the command's error, or with commander's for usage errors (already printed) and for help.
+ */
+export async function runProgram(args: readonly string[], { contextOf, output }: ProgramOptions): Promise<number> {
+  let exitCode = 0;
+  const run = (command: (context: CliContext) => Promise<number>) => async (): Promise<void> => {
+    exitCode = await command(contextOf(program.opts<GlobalOptions>()));
+  };
+  const program = new Command('defender-sync')
+    .description('Keeps ServiceNow true to Microsoft Defender for Cloud.')
+    .option('-c, --config <file>', 'the configuration', defaultConfigurationFile)
+    .option('--verbose', 'show what goes on, and where an error comes from', false)
+    .enablePositionalOptions()
+    .showHelpAfterError('(defender-sync --help lists the commands)')
+    .exitOverride()
+    .configureOutput(output)
+    .addHelpText('after', exitCodeHelp);
+  addRunCommands(program, run);
+  addLocalCommands(program, run);
+  if (args.length === 0) {
+    program.outputHelp({ error: true });
+    throw new CommanderError(2, 'defender-sync.no-command', 'no command');
+  }
+  await program.parseAsync([...args], { from: 'user' });
+  return exitCode;
+}
+
+const exitCodeHelp = `
+Exit codes: 0 in sync, 1 failed, 2 usage, 3 degraded (something was left out, the report says what), 4 parked (waits for a person).`;
+
+type Run = (command: (context: CliContext) => Promise<number>) => () => Promise<void>;
+
+const json = ['--json', 'print JSON on stdout and nothing else there'] as const;
+const deploymentArgument = ['[deployment]', 'its name in the configuration; default: all'] as const;
+
+function addRunCommands(program: Command, run: Run): void {
+  program
+    .command('sync')
+    .description('start a run, or join the one under way, and print its report')
+    .argument(...deploymentArgument)
+    .option(...json)
+    .action((deployment: string | undefined, options: { json?: boolean }) =>
+      run((context) => syncCommand(context, { deployment, json: options.json === true }))(),
+    );
+  program
+    .command('status')
+    .description('show the newest run of each deployment')
+    .option(...json)
+    .action((options: { json?: boolean }) => run((context) => statusCommand(context, { json: options.json === true }))());
+  program
+    .command('report')
+    .description('print the newest report')
+    .argument(...deploymentArgument)
+    .option('--run <id>', 'the report of this run')
+    .option(...json)
+    .action((deployment: string | undefined, options: { json?: boolean; run?: string }) =>
+      run((context) => reportCommand(context, { deployment, run: options.run, json: options.json === true }))(),
+    );
+  program
+    .command('doctor')
+    .description('check sign-ins, permissions and the instance, without a run')
+    .argument(...deploymentArgument)
+    .option(...json)
+    .action((deployment: string | undefined, options: { json?: boolean }) =>
+      run((context) => doctorCommand(context, { deployment, json: options.json === true }))(),
+    );
+  program
+    .command('schedules')
+    .description('manage the schedules')
+    .command('apply')
+    .description('make the schedules on the Temporal server equal to the configuration')
+    .option('--dry-run', 'only say what would change')
+    .option(...json)
+    .action((options: { json?: boolean; dryRun?: boolean }) =>
+      run((context) => schedulesApplyCommand(context, { dryRun: options.dryRun === true, json: options.json === true }))(),
+    );
+}
+
+function addLocalCommands(program: Command, run: Run): void {
+  const estate = ['--estate <spec>', 'generated:<seed>:<assessments> or recordings:<dir>'] as const;
+  program
+    .command('up')
+    .description('run a worker, and the servers that come along, until Ctrl-C')
+    .action(() => run(upCommand)());
+  program
+    .command('demo')
+    .description('sync two made-up estates into a local ServiceNow, twice, and leave everything up to look at')
+    .option(...estate)
+    .option('--once', 'exit when the runs are over')
+    .option('--json', 'print the four reports as one JSON array on stdout and nothing else there')
+    .option('--dir <folder>', 'where its data is kept; default: .defender-sync/demo/<estate>')
+    .action((options: { estate?: string; once?: boolean; json?: boolean; dir?: string }) =>
+      run((context) =>
+        demoCommand(context, { estate: options.estate, once: options.once === true, json: options.json === true, dir: options.dir }),
+      )(),
+    );
+  program
+    .command('lab')
+    .description('run the local Azure and the local ServiceNow until Ctrl-C')
+    .option(...estate)
+    .option('--dir <folder>', 'where lab.json and its data are kept', '.defender-sync')
+    .action((options: { estate?: string; dir: string }) => run((context) => labCommand(context, options))());
+  program
+    .command('temporal')
+    .description('the temporal command line, pointed at the server of this folder')
+    .argument('[args...]')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action((args: string[]) => run((context) => temporalCommand(context, args))());
+}

@@ -1,0 +1,146 @@
+/** Following a run until it ends: progress while it works, and what became of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGrpcServiceError, ServiceError, WorkflowFailedError } from '@temporalio/client';
+import { ActivityFailure, CancelledFailure, ChildWorkflowFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import { searchAttributes, type SyncResult } from '../../../workflows/contract.ts';
+import { SyncError } from '../../errors.ts';
+import type { RunOutcome } from '../../model.ts';
+import type { ProgressView, RunProgress } from '../progress.ts';
+import type { StartedRun } from './start-run.ts';
+
+/** How a run ended, or that following it was given up. */
+export type RunEnding =
+  | { readonly ended: 'with-result'; readonly result: SyncResult }
+  /** Without a result of its own: cancelled, terminated, timed out, or a failure that no report could be written for. */
+  | { readonly ended: 'without-result'; readonly outcome: RunOutcome; readonly because: string }
+  /** We stopped looking; the run goes on. */
+  | { readonly ended: 'not-yet' };
+
+export interface FollowOptions {
+  readonly view: ProgressView;
+  /** Counts of the run so far, from the ledger. */
+  readonly countsOf: (deployment: string, workflowRunId: string) => Promise<Readonly<Record<string, number>>>;
+  /** Ends following, not the run. */
+  readonly signal: AbortSignal;
+  /** Called once when no worker has taken the run for {@link noWorkerAfterMs}; what to tell the person meanwhile. */
+  readonly onNoWorker: () => string;
+}
+
+const lookEveryMs = 1_000;
+const unansweredForMs = 60_000;
+/** What takes longer is shown while it goes on. */
+const showAfterMs = 2_000;
+/** A worker that polls takes the first task within milliseconds. */
+export const noWorkerAfterMs = 5_000;
+
+/** Waits for the end of a run, showing how far it is. Errors: {@link SyncError} `transient` when Temporal stays away. */
+export async function followRun(run: StartedRun, options: FollowOptions): Promise<RunEnding> {
+  const ended = new AbortController();
+  const looking = lookOn(run, options, AbortSignal.any([ended.signal, options.signal]));
+  try {
+    return await Promise.race([endingOf(run), givenUp(options.signal)]);
+  } finally {
+    ended.abort();
+    await looking;
+    options.view.finish(run.deployment);
+  }
+}
+
+async function endingOf(run: StartedRun): Promise<RunEnding> {
+  let silentSinceMs: number | undefined;
+  for (;;) {
+    const askedAtMs = performance.now();
+    try {
+      return { ended: 'with-result', result: await run.handle.result() };
+    } catch (error) {
+      if (error instanceof WorkflowFailedError) return { ended: 'without-result', ...whyWithoutResult(error.cause) };
+      if (!isNoAnswer(error)) throw error;
+      // The answer to a question may take as long as the run; one that was open for long had been heard.
+      const nowMs = performance.now();
+      if (silentSinceMs === undefined || nowMs - askedAtMs > unansweredForMs) silentSinceMs = nowMs;
+      if (nowMs - silentSinceMs > unansweredForMs) throw noAnswer(run, error);
+      await sleep(lookEveryMs);
+    }
+  }
+}
+
+function isNoAnswer(error: unknown): boolean {
+  return error instanceof ServiceError || isGrpcServiceError(error);
+}
+
+function noAnswer(run: StartedRun, cause: unknown): SyncError {
+  return new SyncError({
+    kind: 'transient',
+    service: 'temporal',
+    message: `Temporal no longer answers, so the end of the run of ${run.deployment} cannot be seen.`,
+    remedy: 'The run continues as soon as its server and worker are back. See it then with: defender-sync status',
+    cause,
+  });
+}
+
+function whyWithoutResult(cause: unknown): { readonly outcome: RunOutcome; readonly because: string } {
+  if (cause instanceof CancelledFailure) return { outcome: 'cancelled', because: 'it was cancelled' };
+  if (cause instanceof TerminatedFailure) return { outcome: 'failed', because: `it was terminated (${cause.message})` };
+  if (cause instanceof TimeoutFailure) return { outcome: 'failed', because: `it timed out (${cause.message})` };
+  return { outcome: 'failed', because: innermostMessage(cause) };
+}
+
+/** A child's activity failure arrives wrapped twice; the sentence that says what happened is the innermost. */
+function innermostMessage(cause: unknown): string {
+  let current = cause;
+  while ((current instanceof ChildWorkflowFailure || current instanceof ActivityFailure) && current.cause !== undefined)
+    current = current.cause;
+  return messageOf(current);
+}
+
+function messageOf(error: unknown): string {
+  return Error.isError(error) || error instanceof Error ? error.message : String(error);
+}
+
+function givenUp(signal: AbortSignal): Promise<RunEnding> {
+  return new Promise((resolve) => {
+    const giveUp = (): void => resolve({ ended: 'not-yet' });
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
+  });
+}
+
+async function lookOn(run: StartedRun, { view, countsOf, onNoWorker }: FollowOptions, signal: AbortSignal): Promise<void> {
+  const startedMs = performance.now();
+  let remark: string | undefined;
+  await pause(showAfterMs, signal);
+  while (!signal.aborted) {
+    const progress = await lookAt(run, countsOf);
+    // Checked after the look: the run may have ended while we looked.
+    if (isAborted(signal)) return;
+    if (progress.taken) remark = progress.remark;
+    else if (remark === undefined && performance.now() - startedMs > noWorkerAfterMs) remark = onNoWorker();
+    view.update(run.deployment, { ...progress, remark });
+    await pause(lookEveryMs, signal);
+  }
+}
+
+/** A signal's state changes behind the type checker's back. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+/** A look that fails says so and is tried again: the run is none the worse for it. */
+async function lookAt(run: StartedRun, countsOf: FollowOptions['countsOf']): Promise<RunProgress & { readonly taken: boolean }> {
+  try {
+    const { typedSearchAttributes, historyLength } = await run.handle.describe();
+    const phase = typedSearchAttributes.get(searchAttributes.phase);
+    const counts = await countsOf(run.deployment, run.workflowRunId);
+    // Started and task scheduled: two events that need no worker.
+    return { phase: phase ?? 'waiting for a worker', counts, taken: historyLength > 2 };
+  } catch (error) {
+    const remark = isNoAnswer(error) ? 'Temporal does not answer; trying again' : `its progress cannot be read (${messageOf(error)})`;
+    return { phase: 'unknown', counts: {}, taken: true, remark };
+  }
+}
+
+async function pause(forMs: number, signal: AbortSignal): Promise<void> {
+  await sleep(forMs, undefined, { signal }).catch((error: unknown) => {
+    if (!Error.isError(error) || error.name !== 'AbortError') throw error;
+  });
+}

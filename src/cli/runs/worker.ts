@@ -1,0 +1,49 @@
+/** Whether somebody works on runs, and a worker of our own if nobody does. */
+import type { Configuration } from '../../config/index.ts';
+import type { CliContext, RunningWorker } from '../context.ts';
+import type { Releases } from '../releases.ts';
+import type { OpenTemporal } from '../servers.ts';
+
+export interface OwnWorker {
+  /** Starts it unless it runs. */
+  readonly start: () => Promise<void>;
+  readonly isRunning: () => boolean;
+  /** Rejects when it fails; pending as long as it runs, and when it was never started. */
+  readonly failed: Promise<never>;
+}
+
+/** A worker in this process that is started when it is needed, and stopped with everything else. */
+export function createOwnWorker(
+  { engine, environment, logger }: CliContext,
+  configuration: Configuration,
+  { temporal, ledgerUrl }: { readonly temporal: OpenTemporal; readonly ledgerUrl: string },
+  releases: Releases,
+): OwnWorker {
+  const failure = Promise.withResolvers<never>();
+  // Whoever waits for runs hears of it; without a listener it would end the process in the wrong place.
+  failure.promise.catch(() => undefined);
+  let running: Promise<RunningWorker> | undefined;
+  const start = async (): Promise<void> => {
+    if (running !== undefined) {
+      await running;
+      return;
+    }
+    running = engine.startWorker({ configuration, temporal: temporal.address, ledgerUrl, logger, failpoint: environment.failpoint });
+    const worker = await running;
+    releases.defer(worker.stop);
+    worker.ended.catch((error: unknown) => failure.reject(error));
+  };
+  return { start, isRunning: () => running !== undefined, failed: failure.promise };
+}
+
+/** Temporal remembers a worker for some minutes after its last question; a living one asks at least once a minute. */
+const pollerIsAliveForMs = 65_000;
+
+/** Whether a worker has asked for workflow tasks lately. One that was killed just now still counts. */
+export async function hasWorker({ connection, address }: OpenTemporal, taskQueue: string, nowMs: number): Promise<boolean> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace: address.namespace,
+    taskQueue: { name: taskQueue },
+  });
+  return pollers.some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000 > nowMs - pollerIsAliveForMs);
+}
