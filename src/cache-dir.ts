@@ -1,5 +1,5 @@
 /** Where downloaded and unpacked programs are kept between runs, for all projects of one user. */
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
@@ -9,6 +9,6 @@ import { join } from 'node:path';
 export function defaultCacheDir(environment: Readonly<Record<string, string | undefined>> = {}): string {
   const chosen = environment['DEFENDER_SYNC_CACHE_DIR'];
   if (chosen) return chosen;
-  if (process.platform !== 'win32' && userInfo().uid === 0) return '/var/cache/defender-sync';
+  if (process.getuid?.() === 0) return '/var/cache/defender-sync';
   return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'defender-sync');
 }

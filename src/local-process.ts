@@ -142,6 +142,23 @@ function tailOf(file: string, fromByte: number, lines = 12): string {
   return readFileSync(file).subarray(fromByte).toString('utf8').trimEnd().split('\n').slice(-lines).join('\n');
 }
 
+/** Asks every 25 ms until the process is ready. Returns why not when it ends first or the time is over. */
+export async function untilReady(
+  { ended }: DetachedProcess,
+  isReady: () => Promise<boolean>,
+  timeoutMs: number,
+): Promise<{ readonly ready: true } | { readonly ready: false; readonly because: string }> {
+  const deadline = Date.now() + timeoutMs;
+  let because: string | undefined;
+  void ended.then((sentence) => (because = sentence));
+  while (because === undefined) {
+    if (await isReady()) return { ready: true };
+    if (Date.now() > deadline) because = `it did not answer within ${Math.round(timeoutMs / 1000)} seconds`;
+    else await sleep(25);
+  }
+  return { ready: false, because };
+}
+
 /**
  * Ends a process: each signal in turn, waiting its time for the process to go. Never touches a process that merely has the same pid.
  * Returns false when it still runs after the last wait.
@@ -168,12 +185,11 @@ export async function stopProcess(
 
 /** The first of the wanted loopback ports that is free, else one the operating system picks. */
 export async function freePort(...wanted: (number | undefined)[]): Promise<number> {
-  for (const port of wanted) {
-    if (port !== undefined && (await tryPort(port)) !== undefined) return port;
+  for (const port of [...wanted, 0]) {
+    const free = port === undefined ? undefined : await tryPort(port);
+    if (free !== undefined) return free;
   }
-  const port = await tryPort(0);
-  if (port === undefined) throw new Error('the operating system gives no free port on 127.0.0.1');
-  return port;
+  throw new Error('the operating system gives no free port on 127.0.0.1');
 }
 
 function tryPort(port: number): Promise<number | undefined> {

@@ -12,7 +12,7 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
 import { SyncError } from '../errors.ts';
 import { acquireLease, holdLease, logFileOf, type LeasedServer, type ServerRecord } from '../leased-server.ts';
-import { findProcesses, freePort, spawnDetached, stopProcess } from '../local-process.ts';
+import { findProcesses, freePort, spawnDetached, stopProcess, untilReady } from '../local-process.ts';
 import { locateTemporalCli, type LocateTemporalCliOptions } from './cli-binary.ts';
 
 const runFile = promisify(execFile);
@@ -121,7 +121,7 @@ async function startServer(start: StartOptions): Promise<ServerRecord<Details>> 
       uiPort: await freePort(previous?.uiPort, preferred.ui),
       namespace: options.namespace ?? previous?.namespace ?? 'default',
     };
-    const { identity, ended, output } = await spawnDetached({
+    const started = await spawnDetached({
       command: start.program,
       args: [...serverArguments(details, start.databaseFile), ...optionalFlags],
       // Nothing of TEMPORAL_* is meant for the server itself, and nothing secret is its business.
@@ -131,17 +131,17 @@ async function startServer(start: StartOptions): Promise<ServerRecord<Details>> 
       cwd: server.dir,
       logFile: logFileOf(server),
     });
-    const record = { process: identity, details };
+    const record = { process: started.identity, details };
     start.started(record);
-    const outcome = await Promise.race([ended, untilReady(details, Date.now() + startTimeoutMs)]);
-    if (outcome === 'ready') return record;
-    const log = output();
+    const outcome = await untilReady(started, () => isReady(details), startTimeoutMs);
+    if (outcome.ready) return record;
+    const log = started.output();
     // Another process took a port in the instant between looking and listening.
     if (attempt < startAttempts && /address already in use|bind:/i.test(log)) continue;
     throw new SyncError({
       kind: 'transient',
       service: 'temporal',
-      message: `The Temporal server did not start: ${outcome}. Its log ends with:\n${log}`,
+      message: `The Temporal server did not start: ${outcome.because}. Its log ends with:\n${log}`,
       remedy: `Look into ${logFileOf(server)}, or configure the address of a Temporal server.`,
     });
   }
@@ -169,14 +169,6 @@ function serverArguments(details: Details, databaseFile: string): string[] {
 async function supportedFlags(program: string): Promise<string[]> {
   const { stdout } = await runFile(program, ['server', 'start-dev', '--help'], { timeout: 20_000, env: {} });
   return ['--ui-disable-news-fetch'].filter((flag) => stdout.includes(flag));
-}
-
-async function untilReady(details: Details, deadline: number): Promise<'ready' | 'it does not answer'> {
-  while (Date.now() < deadline) {
-    if (await isReady(details)) return 'ready';
-    await sleep(25);
-  }
-  return 'it does not answer';
 }
 
 async function isReady(details: Details): Promise<boolean> {

@@ -120,7 +120,8 @@ async function dataHome(dir: string, user: ServerUser | undefined): Promise<stri
 /** initdb works under another name, so that a SIGKILL leaves no half folder behind under the right one. */
 async function createCluster(dir: string, home: string, options: ClusterOptions): Promise<Credentials> {
   for (const name of readdirSync(home)) {
-    if (name.startsWith('initdb-')) rmSync(join(home, name), { recursive: true, force: true });
+    // An initdb whose starter was killed may still be writing; it ends when its folder goes.
+    if (name.startsWith('initdb-')) rmSync(join(home, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
   const credentials = { superuserPassword: newPassword(), rolePassword: newPassword() };
   const unfinished = join(home, `initdb-${randomBytes(4).toString('hex')}`);
@@ -164,6 +165,7 @@ async function runInitdb(dataDir: string, passwordFile: string, options: Cluster
     });
   } catch (error) {
     const said = (error as { stderr?: string }).stderr?.trim() ?? '';
+    if (said.includes('could not look up effective user ID')) throw userWithoutName(options.user?.uid ?? process.getuid?.() ?? 0, error);
     throw new SyncError({
       kind: 'misconfigured',
       service: 'ledger',
@@ -173,6 +175,17 @@ async function runInitdb(dataDir: string, passwordFile: string, options: Cluster
       cause: error,
     });
   }
+}
+
+/** A container started with any user id that came to mind. */
+function userWithoutName(uid: number, cause: unknown): SyncError {
+  return new SyncError({
+    kind: 'misconfigured',
+    service: 'ledger',
+    message: `PostgreSQL does not run as user id ${uid}, because /etc/passwd has no entry for it.`,
+    remedy: 'Add an entry for that user id, run this as a user that has one, or configure the URL of a PostgreSQL server.',
+    cause,
+  });
 }
 
 /**

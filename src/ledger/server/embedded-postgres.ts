@@ -11,8 +11,8 @@ import {
   commandLineOf,
   freePort,
   identifyProcess,
-  isRunning,
   spawnDetached,
+  untilReady,
   stopProcess,
   type ProcessIdentity,
 } from '../../local-process.ts';
@@ -144,43 +144,35 @@ async function startServer(options: StartOptions): Promise<ServerRecord<Details>
   let wantedPort = options.previous?.port;
   for (;;) {
     const details: Details = { port: await freePort(wantedPort), credentials };
-    const { identity, ended, output } = await spawnDetached({
+    const server = await spawnDetached({
       command: options.program,
       args: ['-D', dataDir, ...serverSettings(details.port, options.durability)],
-      env: { LC_ALL: 'C', TZ: 'UTC', ...stalePidEnvironment(await pidInDataDir(dataDir)) },
+      env: { LC_ALL: 'C', TZ: 'UTC', ...stalePidEnvironment(dataDir) },
       cwd: '/',
       logFile: options.logFile,
       ...serverUser(),
     });
-    const record = { process: identity, details };
+    const record = { process: server.identity, details };
     options.started(record);
-    const outcome = await Promise.race([ended, untilConnected(details, deadline)]);
-    if (outcome === 'connected') {
+    const outcome = await untilReady(server, () => canConnect(details), deadline - Date.now());
+    if (outcome.ready) {
       await provision(details);
       return record;
     }
-    const log = output();
+    const log = server.output();
     // Another process took the port in between; or children of a killed server have not noticed yet that it is gone.
-    const again = /Address already in use|pre-existing shared memory block|is still in use/.test(log);
+    const again = /Address already in use|pre-existing shared memory block/.test(log);
     if (!again || Date.now() > deadline) {
       throw new SyncError({
         kind: 'transient',
         service: 'ledger',
-        message: `The embedded PostgreSQL did not start in ${startTimeoutMs / 1000} seconds: ${outcome}. Its log ends with:\n${log}`,
+        message: `The embedded PostgreSQL did not start: ${outcome.because}. Its log ends with:\n${log}`,
         remedy: `Look into ${options.logFile}, or configure the URL of a PostgreSQL server.`,
       });
     }
-    wantedPort = undefined;
+    if (log.includes('Address already in use')) wantedPort = undefined;
     await sleep(250);
   }
-}
-
-async function untilConnected(details: Details, deadline: number): Promise<'connected' | 'it does not answer'> {
-  while (Date.now() < deadline) {
-    if (await canConnect(details)) return 'connected';
-    await sleep(20);
-  }
-  return 'it does not answer';
 }
 
 async function canConnect(details: Details): Promise<boolean> {
@@ -225,29 +217,31 @@ function urlOf(role: string, password: string, port: number, database: string): 
 
 // --- what a killed server leaves behind ---------------------------------------------------------------------------------
 
-/** The pid in `postmaster.pid`, the lock that a server keeps in its data folder; undefined when there is none. */
-async function pidInDataDir(dataDir: string): Promise<number | undefined> {
+/** The pid in `postmaster.pid`, the lock that a server keeps in its data folder, whether or not such a process runs. */
+function pidInDataDir(dataDir: string): number | undefined {
   const file = join(dataDir, 'postmaster.pid');
   if (!existsSync(file)) return undefined;
   const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
-  return Number.isInteger(pid) && pid > 0 && (await identifyProcess(pid)) !== undefined ? pid : undefined;
+  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
 
 /** A running server of this data folder that our own record does not name. */
 async function findStrayServer(home: string): Promise<ProcessIdentity | undefined> {
   const dataDir = join(home, 'data');
-  const pid = await pidInDataDir(dataDir);
-  if (pid === undefined) return undefined;
-  const commandLine = (await commandLineOf(pid)) ?? '';
-  const identity = await identifyProcess(pid);
-  return commandLine.includes(`-D ${dataDir} `) && identity !== undefined && (await isRunning(identity)) ? identity : undefined;
+  const pid = pidInDataDir(dataDir);
+  const identity = pid === undefined ? undefined : await identifyProcess(pid);
+  if (identity === undefined) return undefined;
+  const commandLine = (await commandLineOf(identity.pid)) ?? '';
+  return commandLine.includes(`-D ${dataDir} `) ? identity : undefined;
 }
 
 /**
- * After a SIGKILL `postmaster.pid` stays, and its pid may by now be an unrelated process (in a container nearly always). PostgreSQL then
- * refuses to start. It makes an exception for the process that pg_ctl names in this variable, and still checks that no process of
- * the dead server holds its shared memory, which removing the file would not. That the pid is no server of ours was checked before.
+ * After a SIGKILL `postmaster.pid` stays. Its pid may by now be an unrelated process (in a container nearly always) or still be the dead
+ * server, which nobody reaps; PostgreSQL takes either for a running server and refuses to start. It makes an exception for the process that
+ * pg_ctl names in this variable, and still checks that no child of the dead server holds its shared memory, which removing the file
+ * would skip. That the pid is no running server of this folder was found out before.
  */
-function stalePidEnvironment(stalePid: number | undefined): Record<string, string> {
-  return stalePid === undefined ? {} : { PG_GRANDPARENT_PID: String(stalePid) };
+function stalePidEnvironment(dataDir: string): Record<string, string> {
+  const pid = pidInDataDir(dataDir);
+  return pid === undefined ? {} : { PG_GRANDPARENT_PID: String(pid) };
 }
