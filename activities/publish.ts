@@ -10,7 +10,6 @@ import {
   settleRecords,
   takeOverClaims,
   unparkRecords,
-  type ClaimedRecord,
   type RecordClaim,
   type RecordOutcome,
   type RunHandle,
@@ -99,26 +98,26 @@ async function publishClaim(publisher: Publisher, claim: RecordClaim): Promise<v
   if (!mapped) return;
   const settle = (outcomes: readonly RecordOutcome[]) =>
     settleRecords(context.ledger.database, context.ledger.words, run, publisher.integration, claim, outcomes, spec.traffic);
-  const settled: RecordOutcome[] = [];
-  let toSend: readonly Send[] = [];
-  try {
-    const { prepared, blocked } = await prepareRecords(context, run, claim.records, mapped, waitForReferenceMs);
-    settled.push(...blocked);
-    const decided = await decide(publisher, mapped, prepared);
-    settled.push(...decided.settled);
-    toSend = decided.toSend;
-  } catch (error) {
-    await settle([...settled, ...released(claim.records, settled)]);
-    throw error;
-  }
+  const { prepared, blocked } = await prepareRecords(context, run, claim.records, mapped, waitForReferenceMs);
   // What needs no request is settled first: a crash from here on concerns only what is sent.
+  await settle(blocked);
+  const { settled, toSend } = await orRelease(decide(publisher, mapped, prepared), prepared, settle);
   await settle(settled);
   if (toSend.length > 0) await sendAndSettle(publisher, claim, mapped, toSend, settle);
 }
 
-function released(records: readonly ClaimedRecord[], settled: readonly RecordOutcome[]): RecordOutcome[] {
-  const done = new Set(settled.map((outcome) => outcome.key));
-  return records.filter((record) => !done.has(record.key)).map((record) => ({ key: record.key, outcome: 'released', afterMs: 0 }));
+/** Gives records back when looking them up failed: nothing of them was sent. */
+async function orRelease<Result>(
+  work: Promise<Result>,
+  records: readonly PreparedRecord[],
+  settle: (outcomes: readonly RecordOutcome[]) => Promise<void>,
+): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isSyncError(error, 'fenced-out')) await settle(records.map(({ key }) => ({ key, outcome: 'released', afterMs: 0 })));
+    throw error;
+  }
 }
 
 interface Send {

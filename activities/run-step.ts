@@ -63,7 +63,7 @@ export function castToFailure(error: unknown): Error {
   const frame =
     typeof defect.stack === 'string' ? (defect.stack.split('\n').find((line) => line.trimStart().startsWith('at ')) ?? '').trim() : '';
   return ApplicationFailure.create({
-    message: `The engine failed on a defect of its own: ${String(defect.name ?? 'Error')} ${frame}. The worker's log has the whole error.`,
+    message: `The engine failed on a defect of its own: ${typeof defect.name === 'string' ? defect.name : 'Error'} ${frame}. The worker's log has the whole error.`,
     type: 'bug',
     nonRetryable: true,
   });
