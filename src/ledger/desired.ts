@@ -4,7 +4,7 @@ import { ciKeyDigest, type DueCi, type DueGroup } from './groups.ts';
 import { observedKey } from './pages.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
-import type { CiRequest, Derived, DesiredRecord, IntegrationName, Json } from '../model.ts';
+import type { CiRequest, Derived, DesiredRecord, IntegrationName } from '../model.ts';
 
 /** What one group became. */
 export interface DerivedGroup {
@@ -24,7 +24,7 @@ export function recordKey(key: string): Buffer {
 
 /** Content of a desired record: volatile fields are left out, so that a scan time alone never makes a write. */
 export function contentOf(record: DesiredRecord): Buffer {
-  return digest(`${record.onlyIfExists ? 'if-exists' : 'record'}\n${canonicalJson(record.fields as Json)}`);
+  return digest(`${record.onlyIfExists ? 'if-exists' : 'record'}\n${canonicalJson(record.fields)}`);
 }
 
 /**
