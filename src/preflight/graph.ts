@@ -1,0 +1,111 @@
+/**
+ * May the application read security incidents (azure.md §2.3)? An application-only token is issued without complaint even when it
+ * carries no permission at all, which is what the sentence "Missing required roles" hides.
+ */
+import { decodeClaims, type IncidentsProbe, type TokenClaims } from '../azure/index.ts';
+import { readDirectory, type DirectoryAnswer } from './graph-directory.ts';
+import { incidentRoles, microsoftGraph, windowsDefenderAtp } from './graph-permissions.ts';
+import { blocking, isAnswer, ok } from './results.ts';
+import type { Check, CheckContext, Result } from './types.ts';
+
+export const graphIncidentPermissions: Check = {
+  id: 'graph.incident-permissions',
+  needs: ['entra.sign-in'],
+  applies: ({ deployment }) => deployment.incidents,
+  run: async (context) => {
+    const held = heldRoles(await readClaims(context, false));
+    if (held.length > 0) return [granted(held)];
+    // Permissions may have been granted after the kept token was issued.
+    const claims = await readClaims(context, true);
+    const fresh = heldRoles(claims);
+    if (fresh.length > 0) return [granted(fresh)];
+    const probe = await context.clients.azure.graph.readIncidentsProbe(context.signal);
+    if (probe.verdict === 'ok') return [ok('Microsoft Graph lets the application read security incidents.')];
+    return [await explain(context, claims, probe)];
+  },
+};
+
+async function readClaims(context: CheckContext, forceNew: boolean): Promise<TokenClaims | undefined> {
+  const scope = `${context.deployment.azure.graph}/.default`;
+  const token = await context.tokens.getToken(scope, { signal: context.signal, gate: context.gate, forceNew });
+  return decodeClaims(token.token);
+}
+
+const wanted: readonly string[] = incidentRoles.map(({ name }) => name);
+
+function heldRoles(claims: TokenClaims | undefined): readonly string[] {
+  return claims?.roles.filter((role) => wanted.includes(role)) ?? [];
+}
+
+function granted(held: readonly string[]): Result {
+  return ok(`The Microsoft Graph token carries the application permission ${held.join(' and ')}.`);
+}
+
+async function explain(
+  context: CheckContext,
+  claims: TokenClaims | undefined,
+  probe: Extract<IncidentsProbe, { verdict: 'missing-roles' }>,
+): Promise<Result> {
+  const clientId = context.deployment.azure.clientId ?? claims?.applicationId ?? '<clientId>';
+  const directory = await askDirectory(context, clientId, claims?.objectId);
+  const said = `Microsoft Graph answers 403 to /v1.0/security/incidents: "Missing application roles. API required roles: ${probe.required.join(',')}, application roles: ${probe.held.join(',')}."`;
+  const token = tokenSentence(claims, probe);
+  return blocking(`${token} ${verdictSentence(directory, claims)} ${said}`, remedyOf(clientId, directory));
+}
+
+/** What the token itself shows: no `roles` claim is the mark of the mistake. */
+function tokenSentence(claims: TokenClaims | undefined, probe: { readonly held: readonly string[] }): string {
+  const roles = claims?.roles ?? probe.held;
+  if (roles.length > 0) {
+    return `The Microsoft Graph token carries the application permissions ${roles.join(', ')}, but neither ${wanted.join(' nor ')}.`;
+  }
+  return `The Microsoft Graph token was issued, but carries no application permission (no roles claim): neither ${wanted.join(' nor ')}.`;
+}
+
+function verdictSentence(directory: DirectoryAnswer | undefined, claims: TokenClaims | undefined): string {
+  switch (directory?.verdict) {
+    case 'delegated':
+      return 'Delegated instead of Application: the app registration requests these permissions as Delegated (Scope), which a service without a signed-in user cannot use.';
+    case 'no-consent':
+      return 'No admin consent: the app registration requests the Application permissions (Role), but nobody has granted them.';
+    case 'wrong-resource':
+      return 'Wrong API: the permissions were added on WindowsDefenderATP or another API, and these exist on Microsoft Graph only.';
+    case 'not-requested':
+      return 'Not requested: the app registration does not ask for either permission.';
+    case 'granted':
+      return 'The Application permission is granted, but tokens do not carry it yet: the grant is younger than the token.';
+    case undefined:
+      return (claims?.roles.length ?? 0) > 0
+        ? 'The permission was never added as Application, or its admin consent is missing.'
+        : 'Delegated instead of Application, or no admin consent (which of the two cannot be told: the application may not read its own registration).';
+  }
+}
+
+function remedyOf(clientId: string, directory: DirectoryAnswer | undefined): string {
+  if (directory?.verdict === 'granted') {
+    return 'Wait some minutes until Entra issues tokens with it (an hour at most), then check again: defender-sync doctor.';
+  }
+  const page = `Entra admin centre › App registrations › ${clientId} › API permissions`;
+  const consent = `az ad app permission admin-consent --id ${clientId}`;
+  if (directory?.verdict === 'no-consent') {
+    return `A Global Administrator or Privileged Role Administrator opens ${page} › Grant admin consent, until both ${wanted.join(' and ')} show a green check; or: ${consent}`;
+  }
+  const named = incidentRoles.map(({ name, role }) => `${name} (${role})`).join(' and ');
+  const add = `az ad app permission add --id ${clientId} --api ${microsoftGraph} --api-permissions ${incidentRoles.map(({ role }) => `${role}=Role`).join(' ')}`;
+  return [
+    `1. ${page}: remove SecurityIncident entries of type Delegated.`,
+    `2. Add a permission › Microsoft Graph (${microsoftGraph}, not WindowsDefenderATP ${windowsDefenderAtp}) › Application permissions: ${named}; or: ${add}`,
+    `3. A Global Administrator or Privileged Role Administrator: Grant admin consent, until both show a green check; or: ${consent}`,
+  ].join(' ');
+}
+
+/** Undefined where the application may not read the directory, which is the usual case and no fault. */
+async function askDirectory(context: CheckContext, clientId: string, objectId: string | undefined): Promise<DirectoryAnswer | undefined> {
+  if (context.directory === undefined) return undefined;
+  try {
+    return await readDirectory(context.directory, clientId, objectId, context.signal);
+  } catch (error) {
+    if (!isAnswer(error)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,238 @@
+/** Who we are on the instance, and what we may do there (servicenow.md §6, §7). */
+import type { SysId } from '../model.ts';
+import type { ServiceNowClient } from '../servicenow/index.ts';
+import { blocking, counted, isAnswer, notReadable, ok, warning } from './results.ts';
+import { isSyncError } from '../errors.ts';
+import type { Check, CheckContext, Result } from './types.ts';
+
+export const serviceNowSignIn: Check = {
+  id: 'servicenow.sign-in',
+  needs: [],
+  run: async (context) => {
+    try {
+      const { user } = await context.facts.ownRoles();
+      const who = user === undefined ? configuredAccount(context) : user.userName;
+      return [ok(`Signed in to ${context.serviceNow.url} as ${who}.`)];
+    } catch (error) {
+      // Refused after signing in: which roles there are is another check's question.
+      if (isSyncError(error, 'forbidden') && error.status === 403) {
+        return [ok(`Signed in to ${context.serviceNow.url} as ${configuredAccount(context)}.`)];
+      }
+      throw error;
+    }
+  },
+};
+
+function configuredAccount({ serviceNow: { auth } }: CheckContext): string {
+  return auth.type === 'client-credentials' ? `the user of OAuth client ${auth.clientId}` : auth.userName;
+}
+
+/** A right that the engine needs: by one of these roles, or by whatever else the instance's own rules accept. */
+interface Right {
+  /** What does not work without it. */
+  readonly feature: string;
+  /** Any of them is enough; admin always is. */
+  readonly roles: readonly string[];
+  readonly whenMissing: 'blocking' | 'warning';
+  /** Only asked for where this table is among those that the engine writes, and exists. */
+  readonly table: string | undefined;
+  /** Tells by doing: roles are names, and instances have rules of their own. */
+  readonly prove: (context: CheckContext, client: ServiceNowClient) => Promise<Proof>;
+}
+
+type Proof = 'allowed' | 'denied' | 'unknown';
+
+function writeTo(table: string): Pick<Right, 'table' | 'prove'> {
+  return { table, prove: (context, client) => tryWrite(client, table, context.signal) };
+}
+
+const rights: readonly Right[] = [
+  {
+    feature: 'policies, tests, standards and test results (Configuration Compliance)',
+    roles: ['sn_vulc.write'],
+    whenMissing: 'blocking',
+    ...writeTo('sn_vulc_test'),
+  },
+  {
+    feature: 'CIs of cloud resources (Identification and Reconciliation)',
+    roles: ['itil', 'asset'],
+    whenMissing: 'blocking',
+    table: undefined,
+    prove: proveIdentification,
+  },
+  {
+    feature: 'reading the dictionary (sys_dictionary), without which no column can be used',
+    roles: ['personalize_read_dictionary', 'personalize_dictionary', 'sn_sec_core.read_dictionary'],
+    whenMissing: 'blocking',
+    table: undefined,
+    prove: async ({ facts }) => ((await facts.dictionary()).readable.columns ? 'allowed' : 'denied'),
+  },
+  {
+    feature: 'discovered items (Security Support Common)',
+    roles: ['sn_vulc.import_admin', 'sn_vul.vr_import_admin'],
+    whenMissing: 'blocking',
+    ...writeTo('sn_sec_cmn_src_ci'),
+  },
+  {
+    feature: 'placeholders of CVEs that the instance does not know (Vulnerability Response)',
+    roles: ['sn_vul.vulnerability_write'],
+    whenMissing: 'warning',
+    ...writeTo('sn_vul_nvd_entry'),
+  },
+  {
+    feature: 'container images, packages and findings (Container Vulnerability Response)',
+    roles: ['sn_vul_container.write_all'],
+    whenMissing: 'warning',
+    ...writeTo('sn_vul_container_image'),
+  },
+  {
+    feature: 'container vulnerable items (Container Vulnerability Response)',
+    roles: ['sn_vul_container.create_vi', 'sn_vul_container.write_all'],
+    whenMissing: 'warning',
+    ...writeTo('sn_vul_container_image_vulnerable_item'),
+  },
+  {
+    feature: "the engine's own integration records; without them runs are not recorded on the instance",
+    roles: ['sn_sec_int.admin', 'sn_vul_msft_tvm.configure_integration'],
+    whenMissing: 'warning',
+    ...writeTo('sn_sec_int_impl'),
+  },
+];
+
+/** A sys_id that no record has. */
+const nobody = '0'.repeat(32) as SysId;
+
+/**
+ * Changes nothing: an empty change of a record that does not exist is answered with 404 to those who may write and with 403 to all
+ * others (servicenow.md §5.2).
+ */
+async function tryWrite(client: ServiceNowClient, table: string, signal: AbortSignal): Promise<Proof> {
+  try {
+    await client.table.update(table, nobody, {}, 'serviceNowReads', signal);
+    return 'allowed';
+  } catch (error) {
+    if (!isAnswer(error)) throw error;
+    if (error.kind === 'not-found') return 'allowed';
+    return error.kind === 'forbidden' ? 'denied' : 'unknown';
+  }
+}
+
+async function proveIdentification({ facts }: CheckContext): Promise<Proof> {
+  try {
+    await facts.dryRun();
+    return 'allowed';
+  } catch (error) {
+    if (!isAnswer(error)) throw error;
+    return error.kind === 'forbidden' ? 'denied' : 'unknown';
+  }
+}
+
+export const serviceNowRoles: Check = {
+  id: 'servicenow.roles',
+  needs: ['servicenow.sign-in'],
+  run: async (context) => {
+    const held = await readOwn(context);
+    const dictionary = await context.facts.dictionary();
+    const client = await context.facts.serviceNow();
+    const written = new Set(context.tableSpecs.map(({ name }) => name));
+    const results: Result[] = [];
+    for (const right of rights) {
+      const asked = right.table === undefined || (written.has(right.table) && dictionary.tables[right.table]?.state === 'present');
+      if (!asked || right.roles.some((role) => held?.roles.includes(role)) || held?.roles.includes('admin')) continue;
+      const proof = await right.prove(context, client);
+      if (proof !== 'allowed' && (held !== undefined || proof === 'denied')) results.push(missing(right, proof, context, held?.userName));
+    }
+    if (results.length > 0) return results;
+    if (held === undefined) return [unknownRoles(context)];
+    return [ok(`${held.userName} has every right that the engine needs (${counted(held.roles.length, 'role')}, inherited ones included).`)];
+  },
+};
+
+interface Held {
+  readonly userName: string;
+  readonly roles: readonly string[];
+}
+
+/** Undefined when no role row is readable: a user without any role looks the same. */
+async function readOwn(context: CheckContext): Promise<Held | undefined> {
+  try {
+    const { user, roles } = await context.facts.ownRoles();
+    return user === undefined ? undefined : { userName: user.userName, roles };
+  } catch (error) {
+    if (isSyncError(error, 'forbidden')) return undefined;
+    throw error;
+  }
+}
+
+function missing(right: Right, proof: Proof, context: CheckContext, userName: string | undefined): Result {
+  const user = userName ?? configuredAccount(context);
+  const names = right.roles.join(' or ');
+  const tried = proof === 'denied' ? ' A try without effect was refused.' : '';
+  const evidence = `${user} has not the role ${names}, needed for ${right.feature}.${tried}`;
+  const [first] = right.roles;
+  const remedy = `In ServiceNow, User Administration › Users › ${user} › Roles › Edit: add ${first ?? names}${right.roles.length > 1 ? ` (or ${right.roles.slice(1).join(', ')})` : ''}. The engine signs in anew at the next run.`;
+  return right.whenMissing === 'blocking' ? blocking(evidence, remedy) : warning(evidence, remedy);
+}
+
+function unknownRoles(context: CheckContext): Result {
+  const names = rights.map(({ roles }) => roles.join(' or ')).join('; ');
+  return notReadable(
+    'No row of sys_user_has_role is readable, so the roles of the integration user are not known. Nothing that was tried without effect was refused.',
+    `Let ${configuredAccount(context)} read sys_user_has_role, or compare its roles by hand with: ${names}.`,
+  );
+}
+
+/** The role that the platform's own import user has (servicenow.md §6). */
+const importRole = 'sn_vul.vr_import_admin';
+
+export const serviceNowRunAsUser: Check = {
+  id: 'servicenow.run-as-user',
+  needs: ['servicenow.sign-in'],
+  whenRefused: 'not-readable',
+  run: async ({ serviceNow, clients, signal, facts }) => {
+    const name = serviceNow.runAs.user;
+    const found = await clients.serviceNow.roles.findUser(name, signal);
+    const page = `In ServiceNow, User Administration › Users › ${name}`;
+    if (found === undefined) return [await absentUser(name, clients.serviceNow, (await facts.ownRoles()).user?.userName, signal)];
+    const wrong = [
+      ...(found.active
+        ? []
+        : [blocking(`The user ${name} (${found.sysId}), as whom integration records run, is not active.`, `${page}: check Active.`)]),
+      ...(found.lockedOut
+        ? [blocking(`The user ${name} (${found.sysId}), as whom integration records run, is locked out.`, `${page}: clear Locked out.`)]
+        : []),
+    ];
+    const { user, roles } = await clients.serviceNow.roles.readRolesOf(name, signal);
+    if (user === undefined) {
+      wrong.push(
+        notReadable(
+          `No role of ${name} is readable, so nobody can say whether it has ${importRole}.`,
+          `${page} › Roles: compare by hand, or let the integration user read sys_user_has_role.`,
+        ),
+      );
+    } else if (!roles.includes(importRole) && !roles.includes('admin')) {
+      wrong.push(
+        blocking(
+          `The user ${name} has not the role ${importRole}: imports that run as it fail to write their attachments ("Error writing attachment").`,
+          `${page} › Roles › Edit: add ${importRole}.`,
+        ),
+      );
+    }
+    return wrong.length > 0 ? wrong : [ok(`${name} exists, is active, not locked out, and has ${importRole}.`)];
+  },
+};
+
+/** A hidden table reads as empty: only if our own row is there, the other one is really missing. */
+async function absentUser(name: string, client: ServiceNowClient, own: string | undefined, signal: AbortSignal): Promise<Result> {
+  const readable = own !== undefined && (await client.roles.findUser(own, signal)) !== undefined;
+  if (!readable) {
+    return notReadable(
+      `The user ${name}, as whom integration records run, cannot be seen: no row of sys_user is readable.`,
+      'Let the integration user read sys_user.',
+    );
+  }
+  return blocking(
+    `The user ${name}, as whom integration records run, does not exist on the instance.`,
+    `It comes with Vulnerability Response: repair that application (System Applications › All Available Applications), or create the user ${name} with the role ${importRole} under User Administration › Users.`,
+  );
+}
