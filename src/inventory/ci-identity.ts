@@ -38,7 +38,7 @@ function imageRequest(parsed: ParsedImage): CiRequest {
 }
 
 function resourceRequest(parsed: ParsedResource, facts: ResourceFacts): CiRequest {
-  const foreign = parsed.cloud !== 'azure' && parsed.resourceId.startsWith('/');
+  const foreign = parsed.cloud !== 'azure' && parsed.resourceId.startsWith('/subscriptions/');
   const accountId = facts.accountId ?? (foreign ? undefined : parsed.accountId);
   const region = parsed.region ?? facts.region;
   const lookupClass = lookupClassOf(parsed.resourceType);
