@@ -33,7 +33,7 @@ export const assessmentProperties = looseRow({
   displayName: text,
   status: looseRow({ code: z.string(), cause: text, description: text, firstEvaluationDate: text }),
   resourceDetails: resourceDetails.optional(),
-  resourceAdditionalData: z.unknown(),
+  resourceAdditionalData: z.unknown().optional(),
   additionalData: z.record(z.string(), z.unknown()).optional(),
   links: looseRow({ azurePortalUri: text, azurePortal: text }).optional(),
   risk: looseRow({ level: text, riskFactors: texts }).optional(),

@@ -7,7 +7,7 @@ import type { Json, JsonObject, ObservedId, ObservedRecord } from '../model.ts';
 import { assessmentRow, detailsOf, statusOf } from './assessment-row.ts';
 import type { AssessmentProperties } from './assessment-row.ts';
 import { observedId } from './natural-key.ts';
-import { body, looseRow, rowParser, text, texts } from './row.ts';
+import { body, looseRow, rowParser, sentence, text, texts } from './row.ts';
 import type { Problem } from './row.ts';
 import { cleanLine } from './text.ts';
 import { serviceNowTimeOf } from './time.ts';
@@ -28,7 +28,7 @@ const additional = looseRow({
   FixStatus: text,
   PackageType: text,
   Language: text,
-  CvesDetails: z.unknown(),
+  CvesDetails: z.unknown().optional(),
 });
 
 const resourceAdditional = looseRow({
@@ -84,8 +84,7 @@ function embedded<Value>(raw: unknown, schema: z.ZodType<Value>, field: string):
   if (value === undefined) return { problem: `${field} is text that is no JSON` };
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data };
-  const [issue] = parsed.error.issues;
-  return { problem: `${[field, ...(issue?.path ?? []).map(String)].join('.')}: ${issue?.message ?? 'has another shape than documented'}` };
+  return { problem: sentence(parsed.error, field) };
 }
 
 function parsedJson(raw: string): unknown {
@@ -155,7 +154,6 @@ function imageBody(
       cloud: resource.cloud ?? 'azure',
       account: resource.accountId,
       region: resource.region,
-      resourceId: resource.resourceId,
     }),
   };
 }
