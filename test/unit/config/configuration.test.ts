@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { deploymentConfig, loadConfiguration, readEnvironment, type Configuration } from '../../../src/config/index.ts';
+import { deploymentConfig, loadConfiguration, readConfiguration, readEnvironment, type Configuration } from '../../../src/config/index.ts';
 import { isSyncError } from '../../../src/errors.ts';
 import { defaultTaskQueue } from '../../../workflows/contract.ts';
 
@@ -162,5 +163,43 @@ test('the environment: empty counts as not set', () => {
     noColor: false,
     temporalAddress: undefined,
     failpoint: 'x',
+  });
+});
+
+describe('the example', () => {
+  const file = fileURLToPath(new URL('../../../examples/defender-sync.yaml', import.meta.url));
+  const secretsOfExample = { SERVICENOW_CLIENT_SECRET: 'x', AZURE_CLIENT_SECRET: 'y', SUBSIDIARY_CLIENT_SECRET: 'z' };
+
+  test('is accepted', () => {
+    expect(loadConfiguration(file, { variables: secretsOfExample }).deployments.map(({ name }) => name)).toEqual([
+      'production',
+      'subsidiary',
+    ]);
+  });
+
+  test('is accepted with everything that it shows as a comment, and the defaults it shows are the defaults', () => {
+    const all = readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.replace(/^(\s*)# ((?: {2})*[a-z][a-zA-Z]+:( |$))/, '$1$2'))
+      .join('\n')
+      // They name files that an example cannot have.
+      .replace(/^ *caFile:.*$/m, '');
+    const variablesOfAll = { ...secretsOfExample, TEMPORAL_API_KEY: 'k', LEDGER_URL: 'postgresql://x' };
+    const result = readConfiguration(all, file, { variables: variablesOfAll });
+    if ('problems' in result) throw new Error(result.problems.map((problem) => `${problem.line}: ${problem.text}`).join('\n'));
+    expect(result.configuration.temporal.apiKey?.reveal()).toBe('k');
+    expect(result.configuration.serviceNow.notApplicableResult).toBe('not_applicable');
+    const plain = loadConfiguration(file, { variables: secretsOfExample });
+    const { dataSource, runAs, concurrentRequests, batchTransactionQuotaMs, transactionQuotaMs, settleMs } = plain.serviceNow;
+    expect(result.configuration.serviceNow).toMatchObject({
+      dataSource,
+      runAs,
+      concurrentRequests,
+      batchTransactionQuotaMs,
+      transactionQuotaMs,
+      settleMs,
+    });
+    expect(result.configuration.stateDir).toBe(plain.stateDir);
+    expect(result.configuration.deployments[0]).toMatchObject({ incidents: false, subAssessments: false, concurrentRequests: 4 });
   });
 });
