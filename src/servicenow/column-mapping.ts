@@ -178,7 +178,8 @@ function shapeTime(value: string | number | boolean): ShapedValue {
 function shapeNumber(value: string | number | boolean, type: 'integer' | 'decimal'): ShapedValue {
   const number = typeof value === 'boolean' || (typeof value === 'string' && value.trim() === '') ? Number.NaN : Number(value);
   if (!Number.isFinite(number)) return { because: 'it is not a number' };
-  if (type === 'integer') return String(BigInt(Math.trunc(number)));
+  // Never an exponent: the platform would read 1e21 as 1.
+  if (type === 'integer' || Math.abs(number) >= 1e21) return String(BigInt(Math.trunc(number)));
   const text = String(number);
   return text.includes('e') ? number.toFixed(10).replace(/\.?0+$/, '') : text;
 }

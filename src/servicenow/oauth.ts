@@ -51,6 +51,10 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
 type OAuth = Exclude<ServiceNowAuth, { type: 'basic' }>;
 
+function secretsOf(auth: OAuth): string[] {
+  return auth.type === 'password' ? [auth.clientSecret, auth.password] : [auth.clientSecret];
+}
+
 interface Token {
   readonly header: string;
   readonly expiresAtMs: number;
@@ -67,7 +71,7 @@ interface Flight {
 
 function createOAuth(options: AuthorizerOptions, auth: OAuth): Authorizer {
   const nowMs = options.nowMs ?? Date.now;
-  const secrets = [auth.clientSecret, ...(auth.type === 'password' ? [auth.password] : [])];
+  const secrets = secretsOf(auth);
   let token: Token | undefined;
   let flight: Flight | undefined;
 
@@ -129,7 +133,7 @@ async function join(flight: Flight, signal: AbortSignal | undefined): Promise<To
 const path = '/oauth_token.do';
 
 async function requestToken(options: AuthorizerOptions, auth: OAuth, gate: Gate, signal: AbortSignal, nowMs: () => number): Promise<Token> {
-  const facts = { what: `POST ${path}`, effect: 'read', secrets: [auth.clientSecret] } as const;
+  const facts = { what: `POST ${path}`, effect: 'read', secrets: secretsOf(auth) } as const;
   const form = new URLSearchParams({
     grant_type: auth.type === 'password' ? 'password' : 'client_credentials',
     client_id: auth.clientId,
@@ -178,7 +182,7 @@ function parseJson(text: string): unknown {
 /** Nearly every cause has one text, server_error / access_denied: so the remedy lists the causes in the order of likelihood. */
 function refusedToken(answer: HttpAnswer, body: unknown, auth: OAuth): SyncError {
   const { message, detail } = readFailure(body);
-  const said = vendorSentence([message, detail].filter((text) => text !== '').join(' / '), [auth.clientSecret]);
+  const said = vendorSentence([message, detail].filter((text) => text !== '').join(' / '), secretsOf(auth));
   const causes =
     auth.type === 'client-credentials'
       ? [
@@ -197,7 +201,7 @@ function refusedToken(answer: HttpAnswer, body: unknown, auth: OAuth): SyncError
     kind: 'unauthenticated',
     service: 'servicenow',
     status: answer.status,
-    code: message === '' ? undefined : vendorSentence(message, [auth.clientSecret]),
+    code: message === '' ? undefined : vendorSentence(message, secretsOf(auth)),
     requestId: requestIdOf(answer),
     message: `The instance gave no token to OAuth client ${auth.clientId}${said === '' ? '.' : `: ${said}.`}`,
     remedy: `The usual causes, most likely first: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`,
