@@ -21,7 +21,7 @@ export interface TemporalConnection {
   readonly client: Client;
 }
 
-const connectTimeoutMs = 10_000;
+const connectTimeoutMs = 5_000;
 
 /**
  * Connects a client and checks that the namespace exists.
