@@ -70,12 +70,10 @@ export function planPayload(payload: Payload, options: PlanOptions): PayloadPlan
   if (plan.refused) return plan;
   for (const item of items) planItem(item, plan, options);
   for (const { relation, errors } of relations) {
-    for (const end of [relation.parent, relation.child]) {
-      const failed = end === undefined ? undefined : items[end];
-      if (failed !== undefined && finalPlan(items, failed).operation === undefined) {
-        errors.push(messages.abandonedRelation(quoted(failed.item, options.dataSource)));
-      }
-    }
+    const failed = [relation.parent, relation.child]
+      .map((end) => (end === undefined ? undefined : items[end]))
+      .find((end) => end !== undefined && finalPlan(items, end).operation === undefined);
+    if (failed !== undefined) errors.push(messages.abandonedRelation(quoted(failed.item, options.dataSource)));
   }
   return plan;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createAdminApi } from '../../../lab/kit/admin-api.ts';
 import { createClock, type LabClock } from '../../../lab/kit/clock.ts';
 import { loadOrCreateAuthority } from '../../../lab/kit/tls.ts';
+import type { TableSummary } from '../../../lab/servicenow/admin.ts';
 import { createServiceNowLab, type ServiceNowLab, type ServiceNowLabOptions } from '../../../lab/servicenow/index.ts';
 
 export interface Answer {
@@ -23,6 +24,12 @@ export interface CallOptions {
   as?: string | null;
 }
 
+export interface AdminBody {
+  rows: Record<string, string>[];
+  counters: unknown[];
+  tables: Record<string, TableSummary>;
+}
+
 /** A running lab and raw HTTPS calls to it, CA verified. */
 export interface StartedLab {
   lab: ServiceNowLab;
@@ -35,7 +42,8 @@ export interface StartedLab {
   patch(path: string, body: unknown, options?: CallOptions): Promise<Answer>;
   /** An identification call with the engine's data source. */
   ire(payload: unknown, mode?: string, dataSource?: string): Promise<Answer>;
-  admin(method: string, path: string, body?: unknown): Promise<any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- see above
+  /** A call of the admin API; each route fills its own part. */
+  admin(method: string, path: string, body?: unknown): Promise<AdminBody>;
   stop(): Promise<void>;
 }
 
@@ -89,7 +97,7 @@ export async function startLab(options: Partial<ServiceNowLabOptions> = {}): Pro
       });
       const text = await response.text();
       if (!response.ok) throw new Error(`${method} ${path}: ${String(response.status)} ${text}`);
-      return text === '' ? undefined : (JSON.parse(text) as unknown);
+      return (text === '' ? {} : JSON.parse(text)) as AdminBody;
     },
     stop: async () => {
       await Promise.all([lab.close(), admin.close()]);

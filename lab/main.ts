@@ -1,0 +1,66 @@
+/**
+ * The lab as a process of its own: a local Azure, a local ServiceNow and their admin API.
+ *
+ *   node lab/main.ts --dir <folder> [--estate <spec>] [--persist] [--batch-quota-ms N] [--latency MS] [--per-write MS] [--threads N]
+ *
+ * Prints one line, `lab ready <path of lab.json>`, once both servers answer. SIGTERM and SIGINT stop it cleanly.
+ */
+import { parseArgs } from 'node:util';
+import { startLab, type LabOptions } from './start.ts';
+
+function readOptions(): LabOptions {
+  const { values } = parseArgs({
+    options: {
+      dir: { type: 'string' },
+      estate: { type: 'string' },
+      persist: { type: 'boolean', default: false },
+      'batch-quota-ms': { type: 'string' },
+      latency: { type: 'string' },
+      'per-write': { type: 'string' },
+      threads: { type: 'string' },
+    },
+  });
+  if (values.dir === undefined) throw new Error('Say where the lab keeps its files: --dir <folder>.');
+  const batchQuotaMs = wholeNumber('--batch-quota-ms', values['batch-quota-ms']);
+  const perRequestMs = wholeNumber('--latency', values.latency);
+  const perWriteMs = wholeNumber('--per-write', values['per-write']);
+  const threads = wholeNumber('--threads', values.threads);
+  return {
+    dir: values.dir,
+    ...(values.estate === undefined ? {} : { estate: values.estate }),
+    persist: values.persist,
+    latency: {
+      ...(perRequestMs === undefined ? {} : { perRequestMs }),
+      ...(perWriteMs === undefined ? {} : { perWriteMs }),
+      ...(threads === undefined ? {} : { threads }),
+    },
+    ...(batchQuotaMs === undefined ? {} : { batchQuotaMs }),
+  };
+}
+
+function wholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text)) throw new Error(`${name} takes a whole number, not "${text}".`);
+  return Number(text);
+}
+
+async function main(): Promise<void> {
+  const lab = await startLab(readOptions());
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    lab.close().catch((error: unknown) => {
+      console.error(Error.isError(error) ? error.message : error);
+      process.exitCode = 1;
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  console.log(`lab ready ${lab.labFile}`);
+}
+
+main().catch((error: unknown) => {
+  console.error(Error.isError(error) ? error.message : error);
+  process.exitCode = 1;
+});
