@@ -1,0 +1,176 @@
+import { rowsOf, type ManagementGroup, type Subscription } from '../../estate/model.ts';
+import type { JsonObject } from '../../json.ts';
+import { authorizationFailed, notFound } from '../errors.ts';
+import { listAnswer, type ArmCall, type ArmRoute } from '../router.ts';
+
+const API_VERSIONS = ['2023-04-01', '2021-04-01', '2020-05-01'];
+const READ = 'Microsoft.Management/managementGroups/read';
+const TYPE = 'Microsoft.Management/managementGroups';
+
+/** Management groups, their descendants and subscriptions: azure.md §1.10. The list alone says `@nextLink`. */
+export function managementGroupRoutes(): readonly ArmRoute[] {
+  return [
+    {
+      resourceType: TYPE,
+      form: 'list',
+      scopes: ['tenant'],
+      apiVersions: API_VERSIONS,
+      action: null,
+      handle: (call) => {
+        const { access, estate, options } = call.services;
+        const rows = access.visibleManagementGroups(call.principal).map((group) => ({
+          id: groupId(group.name),
+          type: TYPE,
+          name: group.name,
+          properties: { tenantId: estate.tenant.tenantId, displayName: group.displayName },
+        }));
+        return listAnswer(call, rowsOf(rows), { pageSize: options.pageSizes.managementGroups, linkKey: '@nextLink', endsWithNull: true });
+      },
+    },
+    {
+      resourceType: TYPE,
+      form: 'item',
+      scopes: ['tenant'],
+      apiVersions: API_VERSIONS,
+      action: null,
+      handle: (call) => {
+        const { access, estate } = call.services;
+        const group = readableGroup(call);
+        const parent = group.parent === null ? undefined : access.managementGroup(group.parent);
+        return {
+          body: {
+            id: groupId(group.name),
+            type: TYPE,
+            name: group.name,
+            properties: {
+              tenantId: estate.tenant.tenantId,
+              displayName: group.displayName,
+              details: {
+                version: 1,
+                updatedTime: '2026-01-12T08:00:00.00Z',
+                updatedBy: '00000000-0000-0000-0000-000000000000',
+                parent: parent === undefined ? undefined : { id: groupId(parent.name), name: parent.name, displayName: parent.displayName },
+              },
+            },
+          },
+        };
+      },
+    },
+    {
+      resourceType: `${TYPE}/descendants`,
+      form: 'list',
+      scopes: ['tenant'],
+      apiVersions: API_VERSIONS,
+      action: null,
+      handle: (call) =>
+        listAnswer(call, rowsOf(descendants(call, readableGroup(call))), {
+          pageSize: call.services.options.pageSizes.managementGroups,
+          endsWithNull: true,
+        }),
+    },
+    {
+      resourceType: `${TYPE}/subscriptions`,
+      form: 'list',
+      scopes: ['tenant'],
+      apiVersions: API_VERSIONS,
+      action: null,
+      handle: (call) => {
+        const { access, estate, options } = call.services;
+        const group = readableGroup(call);
+        const direct = access.subscriptionsUnder(group.name).filter((subscription) => sameName(subscription.managementGroup, group.name));
+        const rows = direct.map((subscription) => groupSubscriptionRow(group, subscription, estate.tenant.tenantId));
+        return listAnswer(call, rowsOf(rows), { pageSize: options.pageSizes.managementGroups, endsWithNull: true });
+      },
+    },
+    {
+      resourceType: 'Microsoft.Management/getEntities',
+      form: 'list',
+      method: 'POST',
+      scopes: ['tenant'],
+      apiVersions: API_VERSIONS,
+      action: null,
+      handle: (call) =>
+        listAnswer(call, rowsOf(entities(call)), { pageSize: call.services.options.pageSizes.managementGroups, endsWithNull: true }),
+    },
+  ];
+}
+
+function groupId(name: string): string {
+  return `/providers/${TYPE}/${name}`;
+}
+
+function sameName(left: string, right: string): boolean {
+  return left.toLowerCase() === right.toLowerCase();
+}
+
+/** The group in the path; 404 where the tenant has none, 403 where the principal may not read it. */
+function readableGroup(call: ArmCall): ManagementGroup {
+  const name = call.path.names[0] ?? '';
+  const { access } = call.services;
+  if (!access.allows(call.principal, groupId(name), READ)) {
+    throw authorizationFailed(call.principal.clientId, call.principal.principalId, READ, groupId(name));
+  }
+  const group = access.managementGroup(name);
+  if (group === undefined) throw notFound('NotFound', `The management group '${name}' cannot be found.`);
+  return group;
+}
+
+function descendants(call: ArmCall, group: ManagementGroup): JsonObject[] {
+  const { access } = call.services;
+  const rows: JsonObject[] = [];
+  for (const child of access.childGroups(group.name)) {
+    rows.push({
+      id: groupId(child.name),
+      type: TYPE,
+      name: child.name,
+      properties: { displayName: child.displayName, parent: { id: groupId(group.name) } },
+    });
+    rows.push(...descendants(call, child));
+  }
+  for (const subscription of access.subscriptionsUnder(group.name)) {
+    if (!sameName(subscription.managementGroup, group.name)) continue;
+    rows.push({
+      id: `/subscriptions/${subscription.subscriptionId}`,
+      type: `${TYPE}/subscriptions`,
+      name: subscription.subscriptionId,
+      properties: { displayName: subscription.displayName, parent: { id: groupId(group.name) } },
+    });
+  }
+  return rows;
+}
+
+function groupSubscriptionRow(group: ManagementGroup, subscription: Subscription, tenantId: string): JsonObject {
+  return {
+    name: subscription.subscriptionId,
+    id: `${groupId(group.name)}/subscriptions/${subscription.subscriptionId}`,
+    type: `${TYPE}/subscriptions`,
+    properties: { displayName: subscription.displayName, parent: { id: groupId(group.name) }, state: 'Active', tenant: tenantId },
+  };
+}
+
+function entities(call: ArmCall): JsonObject[] {
+  const { access, estate } = call.services;
+  const chain = (name: string | null): ManagementGroup[] => (name === null ? [] : access.ancestors(name).toReversed());
+  const properties = (displayName: string, parent: string | null): JsonObject => ({
+    tenantId: estate.tenant.tenantId,
+    displayName,
+    parent: { id: parent === null ? null : groupId(parent) },
+    permissions: 'view',
+    inheritedPermissions: 'view',
+    parentDisplayNameChain: chain(parent).map((group) => group.displayName),
+    parentNameChain: chain(parent).map((group) => group.name),
+  });
+  const groups = access.visibleManagementGroups(call.principal).map((group) => ({
+    id: groupId(group.name),
+    type: TYPE,
+    name: group.name,
+    properties: properties(group.displayName, group.parent),
+  }));
+  const subscriptions = access.visibleSubscriptions(call.principal).map((subscription) => ({
+    id: `/subscriptions/${subscription.subscriptionId}`,
+    type: '/subscriptions',
+    name: subscription.subscriptionId,
+    properties: properties(subscription.displayName, subscription.managementGroup),
+  }));
+  return [...groups, ...subscriptions];
+}

@@ -1,0 +1,20 @@
+import { COMPANY_ASSESSMENTS, COMPANY_PROFILE } from './company.ts';
+import { createGeneratedEstate } from './generated/index.ts';
+import { BENCH_PROFILE } from './generated/profile.ts';
+import type { Estate, EstateChanges } from './model.ts';
+
+/**
+ * Opens an estate by its name: `company` (the default) or `generated:<seed>:<assessments>`.
+ * Throws where the name is none of these.
+ */
+export async function openEstate(spec: string, changes: EstateChanges): Promise<Estate> {
+  if (spec === '' || spec === 'company') {
+    return createGeneratedEstate({ name: 'company', profile: COMPANY_PROFILE, seed: 'company', assessments: COMPANY_ASSESSMENTS, changes });
+  }
+  const generated = /^generated:([^:]+):(\d+)$/.exec(spec);
+  if (generated !== null) {
+    const [, seed = '', assessments = ''] = generated;
+    return createGeneratedEstate({ name: spec, profile: BENCH_PROFILE, seed, assessments: Number(assessments), changes });
+  }
+  throw new Error(`Unknown estate '${spec}': use company or generated:<seed>:<assessments>.`);
+}
