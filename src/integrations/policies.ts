@@ -41,7 +41,8 @@ function definitionBody({ id, name, properties, systemData }: Definition): JsonO
     name: cleanLine(displayName ?? '') || (name ?? id.slice(id.lastIndexOf('/') + 1)),
     description: textOfHtml(description ?? ''),
     category: metadata?.category?.toLowerCase(),
-    custom: policyType?.toLowerCase() === 'custom',
+    // Built-in ones live at the tenant; a scope's own are custom even where a row does not say so.
+    custom: policyType?.toLowerCase() === 'custom' || !id.toLowerCase().startsWith('/providers/microsoft.authorization/'),
     deprecated: metadata?.deprecated,
     preview: metadata?.preview,
     created: serviceNowTimeOf(systemData?.createdAt),

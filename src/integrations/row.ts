@@ -93,11 +93,15 @@ function readableId(row: unknown): string | undefined {
   );
 }
 
-function sentence(error: z.ZodError): string {
+/** The first thing that is wrong with the shape, as one sentence: `properties.status.code is missing`. */
+export function sentence(error: z.ZodError, prefix = ''): string {
   const [issue] = error.issues;
-  if (issue === undefined) return 'the row has another shape than documented';
-  const path = issue.path.map(String).join('.');
-  return `${path === '' ? 'the row' : cut(path, 200)}: ${cut(issue.message, 200)}`;
+  const path = cut([...(prefix === '' ? [] : [prefix]), ...(issue?.path ?? []).map(String)].join('.'), 200);
+  const field = path === '' ? 'the row' : path;
+  if (issue?.code !== 'invalid_type') return `${field} has another type than documented`;
+  return issue.message.endsWith('undefined')
+    ? `${field} is missing`
+    : `${field} is not ${issue.expected === 'string' ? 'text' : `of type ${issue.expected}`}`;
 }
 
 /** Walks the row without recursion: a hostile row may be as deep as it likes. */

@@ -27,7 +27,7 @@ export function parseResourceDetails(details: ResourceDetails, assessedId: strin
   let invalid: InvalidId | undefined;
   for (const candidate of candidates) {
     if (candidate === undefined || candidate === '') continue;
-    const parsed = withRowFacts(parseResourceId(nativeForm(candidate, cloud, details.accountId)), cloud, details);
+    const parsed = withRowFacts(parseResourceId(nativeForm(withoutAssessment(candidate), cloud, details.accountId)), cloud, details);
     if (!('invalid' in parsed)) return parsed;
     invalid ??= parsed;
   }
@@ -41,6 +41,11 @@ function onPremises(details: ResourceDetails, assessedId: string | undefined): P
   const assessed = assessedId === undefined ? undefined : parseResourceId(assessedId);
   const accountId = assessed !== undefined && !('invalid' in assessed) ? assessed.accountId : undefined;
   return accountId === undefined ? machine : { ...machine, accountId };
+}
+
+/** Some rows name themselves as their resource (seen in a published example): an assessment is about what stands before it. */
+function withoutAssessment(id: string): string {
+  return id.replace(/\/providers\/microsoft\.security\/assessments\/[^/]*\/*$/i, '');
 }
 
 /** A native AWS id without an ARN (`i-0abc…`) is only unique below its account. */
