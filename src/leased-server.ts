@@ -38,6 +38,8 @@ export interface LeasedServer<Details> {
   start(previous: Details | undefined, started: (record: ServerRecord<Details>) => void): Promise<ServerRecord<Details>>;
   /** True when the server answers. May be called while it is still starting. */
   probe(record: ServerRecord<Details>): Promise<boolean>;
+  /** How long a running server may fail to answer (start-up, crash recovery, an overloaded machine) before it counts as hung. Default 30 seconds. */
+  readonly answerTimeoutMs?: number;
   /** Ends the server and returns once it is gone. */
   stop(process: ProcessIdentity): Promise<void>;
   /** A server of this folder that no record names, because its starter was killed in the instant between. It is stopped before another is started. */
@@ -52,8 +54,7 @@ export interface Lease<Details> {
 
 /** How long a starter or stopper waits for another one to finish: longer than any start-up, crash recovery included. */
 const lockTimeoutMs = 180_000;
-/** How long a running server may fail to answer (start-up, crash recovery, an overloaded machine) before it counts as hung. */
-const answerTimeoutMs = 30_000;
+const defaultAnswerTimeoutMs = 30_000;
 
 /**
  * Starts the server or attaches to the running one, and holds a lease on it.
@@ -109,9 +110,8 @@ export async function holdLease<Details>(server: LeasedServer<Details>): Promise
 
 async function ensureRunning<Details>(server: LeasedServer<Details>): Promise<ServerRecord<Details>> {
   const { process: running, details } = readRecord(server);
-  if (running !== undefined && details !== undefined && (await isRunning(running))) {
-    const record = { process: running, details };
-    if (await answers(server, record)) return record;
+  if (running !== undefined && (await isRunning(running))) {
+    if (details !== undefined && (await answers(server, { process: running, details }))) return { process: running, details };
     const others = otherUsers(server);
     // One lease is our own caller's.
     if (others.length > 1) {
@@ -142,7 +142,7 @@ async function ensureRunning<Details>(server: LeasedServer<Details>): Promise<Se
 }
 
 async function answers<Details>(server: LeasedServer<Details>, record: ServerRecord<Details>): Promise<boolean> {
-  const deadline = Date.now() + answerTimeoutMs;
+  const deadline = Date.now() + (server.answerTimeoutMs ?? defaultAnswerTimeoutMs);
   do {
     if (await server.probe(record)) return true;
     await sleep(100);
@@ -157,18 +157,19 @@ const recordShape = z.object({
   details: z.unknown(),
 });
 
-/** The record of the running server, or what is left of the last one. A file that cannot be understood counts as none. */
+/** The record of the running server, or what is left of the last one. What cannot be understood counts as absent. */
 function readRecord<Details>(server: LeasedServer<Details>): { process: ProcessIdentity | undefined; details: Details | undefined } {
   const file = recordFileOf(server);
-  if (!existsSync(file)) return { process: undefined, details: undefined };
+  const content = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const record = recordShape.safeParse(parseJson(content)).data;
+  return { process: record?.process ?? undefined, details: server.details.safeParse(record?.details).data };
+}
+
+function parseJson(text: string): unknown {
   try {
-    const record = recordShape.parse(JSON.parse(readFileSync(file, 'utf8')));
-    const details = record.details === undefined ? undefined : server.details.parse(record.details);
-    return { process: record.process ?? undefined, details };
-  } catch (error) {
-    if (error instanceof z.ZodError || (Error.isError(error) && error.name === 'SyntaxError'))
-      return { process: undefined, details: undefined };
-    throw error;
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
