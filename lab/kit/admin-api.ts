@@ -41,6 +41,15 @@ const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
 /** Makes an admin API without routes. */
 export function createAdminApi(): AdminApi {
   const app = fastify({ bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true });
+  // A DELETE with the JSON content type and no body is no mistake worth refusing.
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, body === '' ? undefined : JSON.parse(body.toString()));
+    } catch {
+      done(new AdminError(400, 'The body is not JSON.'));
+    }
+  });
   app.setErrorHandler(async (error, _request, reply) => {
     const status = error instanceof AdminError ? error.status : 500;
     return reply.code(status).send({ error: Error.isError(error) ? error.message : String(error) });

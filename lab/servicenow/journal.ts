@@ -20,7 +20,7 @@ export function openJournal(dir: string, store: Store): Journal {
   const touched = new Map<string, Line>();
   for (const file of [snapshotFile, journalFile]) {
     for (const line of readLines(file)) {
-      touched.set(`${'put' in line ? line.put : line.del}/${line.id}`, line);
+      touched.set(keyOf(store, line), line);
       apply(store, line);
     }
   }
@@ -34,7 +34,7 @@ export function openJournal(dir: string, store: Store): Journal {
   };
   store.onChange((change) => {
     const line = lineOf(change);
-    touched.set(`${'put' in line ? line.put : line.del}/${line.id}`, line);
+    touched.set(keyOf(store, line), line);
     buffer += `${JSON.stringify(line)}\n`;
     if (scheduled) return;
     scheduled = true;
@@ -66,6 +66,15 @@ function lineOf(change: Change): Line {
     : { del: change.table, id: change.sysId };
 }
 
+/** One key per record, whatever its class is now: a reclassified or deleted record must not come back as what it was. */
+function keyOf(store: Store, line: Line): string {
+  return `${rootOf(store, 'put' in line ? line.put : line.del)}/${line.id}`;
+}
+
+function rootOf(store: Store, table: string): string {
+  return store.schema.get(table)?.root ?? table;
+}
+
 function apply(store: Store, line: Line): void {
   const table = 'put' in line ? line.put : line.del;
   // A table that a newer seed no longer has: its rows have nowhere to live.
@@ -75,8 +84,8 @@ function apply(store: Store, line: Line): void {
     store.load(row);
     return;
   }
-  const row = store.find(table, line.id);
-  if (row !== undefined) store.delete(row);
+  const row = store.find(rootOf(store, table), line.id);
+  if (row !== undefined) store.unload(row);
 }
 
 /** The lines of a file; a last line that was cut by a crash is left out. */

@@ -41,6 +41,8 @@ export interface Store {
   delete(row: Row): void;
   /** Puts a record as it is, without rules, counters or events: for seeds and for the journal. */
   load(row: Row): void;
+  /** Takes a record away the same way. */
+  unload(row: Row): void;
   onChange(listener: (change: Change) => void): void;
   addRule(rule: BusinessRule): void;
   /** Accepted write operations by table, including those that changed nothing. */
@@ -219,6 +221,7 @@ export function createStore(schema: Schema, clock: LabClock): Store {
       if (existing !== undefined) take(existing);
       put(row);
     },
+    unload: take,
     onChange: (listener) => {
       listeners.push(listener);
     },

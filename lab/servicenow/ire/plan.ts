@@ -147,7 +147,7 @@ function resolveHost(plan: ItemPlan, payload: PayloadPlan, options: PlanOptions)
 /** Items that would be the same record: same rule, same identifying values, same host. */
 function findDuplicates(plan: PayloadPlan, options: PlanOptions): void {
   const seen = new Map<string, ItemPlan>();
-  for (const item of plan.items) {
+  for (const item of hostsFirst(plan)) {
     const entry = item.rule?.entries.find(({ attributes }) => attributes.every((name) => (item.item.values[name] ?? '') !== ''));
     if (item.rule === undefined || entry === undefined) continue;
     const host = item.host === undefined ? '' : String(finalHost(plan, item.host));
@@ -168,6 +168,17 @@ function findDuplicates(plan: PayloadPlan, options: PlanOptions): void {
   if (!plan.refused) return;
   // The plain endpoint rejects the whole payload (servicenow.md §5.1).
   for (const item of plan.items) if (item.errors.length === 0) item.errors.push(messages.abandonedPayload(options.dataSource));
+}
+
+/** Hosts before what hangs on them, else in the payload's order: a merged host must be known when its dependents are compared. */
+function hostsFirst(plan: PayloadPlan): ItemPlan[] {
+  const depthOf = (item: ItemPlan): number => {
+    let depth = 0;
+    for (let host = item.host; host !== undefined && depth <= plan.items.length; host = plan.items[host.index]?.host) depth += 1;
+    return depth;
+  };
+  const depths = new Map(plan.items.map((item) => [item, depthOf(item)]));
+  return plan.items.toSorted((left, right) => (depths.get(left) ?? 0) - (depths.get(right) ?? 0));
 }
 
 function finalHost(plan: PayloadPlan, host: Host): number {

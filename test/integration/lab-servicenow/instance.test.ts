@@ -228,6 +228,11 @@ describe('persistence', () => {
       await first.patch(`/api/now/table/sn_vul_integration_run/${String(run.sys_id)}`, { state: 'complete' });
       const doomed = (await first.post('/api/now/table/sn_vulc_test', {})).json.result.sys_id as string;
       await first.call(`/api/now/table/sn_vulc_test/${doomed}`, { method: 'DELETE', as: 'admin' });
+      const datacenter = (await first.post('/api/now/table/cmdb_ci_logical_datacenter', { object_id: 'eastus' })).json.result
+        .sys_id as string;
+      const datacenterRow = first.lab.store.find('cmdb', datacenter)!;
+      first.lab.store.reclassify(datacenterRow, 'cmdb_ci_azure_datacenter', 'test');
+      first.lab.store.delete(datacenterRow);
       const before = first.lab.summary()['sn_vul_integration_run'];
       const users = first.lab.users;
       await first.stop();
@@ -237,9 +242,9 @@ describe('persistence', () => {
       expect(second.lab.users).toEqual(users);
       expect(second.lab.summary()['sn_vul_integration_run']).toEqual({ ...before, writes: 0 });
       await expect(second.get(`/api/now/table/sn_vulc_test/${doomed}`)).resolves.toMatchObject({ status: 404 });
+      expect(second.lab.store.find('cmdb', datacenter)).toBeUndefined();
       const next = (await second.post('/api/now/table/sn_vul_integration_run', {})).json.result;
       expect(next.number > run.number).toBe(true);
-      second.lab.store.update(second.lab.store.find('sn_vul_integration_run', next.sys_id)!, { state: 'complete' }, 'test');
       await second.stop();
     } finally {
       await rm(dir, { recursive: true, force: true });

@@ -217,6 +217,20 @@ describe('IRE: what it refuses (servicenow.md §5.1, §11; identifyreconcile/err
     expect(errorsOf(refused)).toEqual([[], [], ['DUPLICATE_PAYLOAD_RECORDS'], ['DUPLICATE_PAYLOAD_RECORDS'], []]);
   });
 
+  it('merges dependents of merged hosts too, wherever the duplicate host stands', async () => {
+    const items = [account('sub-17'), resource('/r/18'), resource('/r/18'), account('SUB-17')];
+    const relations = [
+      { parent: 1, child: 0, type: HOSTED },
+      { parent: 2, child: 3, type: HOSTED },
+    ];
+    const answer = await started.ire({ items, relations }, '/enhanced');
+    expect((answer.json.result.items as { inputIndices: number[] }[]).map(({ inputIndices }) => inputIndices)).toEqual([
+      [0, 3],
+      [1, 2],
+    ]);
+    await expect(rows('cmdb_ci_cmp_resource', 'object_id=/r/18')).resolves.toHaveLength(1);
+  });
+
   it('INVALID_INPUT_DATA: data source (case-exact), sys_id, relation type, index; a word as index is a server error', async () => {
     const payload = chain('sub-18', [resource('/r/18')]);
     const unknown = await started.ire(payload, '', 'microsoft defender for cloud');

@@ -145,12 +145,21 @@ describe('lab kit', () => {
 
   it('serves admin handlers by prefix', async () => {
     const admin = createAdminApi();
-    admin.register('/part', { 'GET /rows/:table': ({ params, query }) => ({ table: params['table'], limit: query['limit'] }) });
+    admin.register('/part', {
+      'GET /rows/:table': ({ params, query }) => ({ table: params['table'], limit: query['limit'] }),
+      'DELETE /faults': () => undefined,
+      'POST /faults': ({ body }) => ({ got: body }),
+    });
     const { url: adminUrl } = await admin.listen({});
     try {
       const response = await fetch(`${adminUrl}/part/rows/x?limit=3`);
       expect(await response.json()).toEqual({ table: 'x', limit: '3' });
       expect((await fetch(`${adminUrl}/other`)).status).toBe(404);
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(`${adminUrl}/part/faults`, { method: 'DELETE', headers })).status).toBe(204);
+      const posted = await fetch(`${adminUrl}/part/faults`, { method: 'POST', headers, body: '{"a":1}' });
+      expect(await posted.json()).toEqual({ got: { a: 1 } });
+      expect((await fetch(`${adminUrl}/part/faults`, { method: 'POST', headers, body: '{' })).status).toBe(400);
     } finally {
       await admin.close();
     }
