@@ -43,10 +43,10 @@ export function runQuery(store: Store, table: Table, text: string, context: Quer
     const path = resolve(condition.field);
     return path === undefined ? [] : [boundCondition(store, path, condition, context)];
   };
-  const alternatives = query.alternatives
-    .map((anyOfs) => anyOfs.map((anyOf: AnyOf) => anyOf.flatMap(bind)).filter((bound) => bound.length > 0))
-    // A query that lost all its conditions matches everything, unless it is an empty `^NQ` beside others.
-    .filter((anyOfs, index) => anyOfs.length > 0 || index === 0);
+  // An alternative that lost all its conditions matches everything: dropping never makes a result smaller.
+  const alternatives = query.alternatives.map((anyOfs) =>
+    anyOfs.map((anyOf: AnyOf) => anyOf.flatMap(bind)).filter((bound) => bound.length > 0),
+  );
   const orderBy = query.orderBy.flatMap(({ field, descending }) => {
     const path = resolve(field);
     return path === undefined ? [] : [{ path, descending }];

@@ -90,6 +90,8 @@ describe('encoded queries (servicenow.md §5.2, table-api/query_errors_silent_or
     ['banana', 3],
     ['caller.no_such=1', 3],
     ['state=1^no_such_field=banana', 1],
+    ['state=1^NQno_such_field=banana', 3],
+    ['no_such_field=banana^ORstate=1', 1],
     ['state=NOT_A_NUMBER', 0],
     ['state==1', 0],
     ['short_description=VPN^down', 0],
