@@ -99,7 +99,8 @@ export function diffSchedules(existing: readonly ExistingSchedule[], wanted: rea
     const found = existingById.get(schedule.scheduleId);
     existingById.delete(schedule.scheduleId);
     if (found === undefined) created.push(schedule.scheduleId);
-    else if (found.mark?.wanted === digestOf(schedule) && found.mark.described === found.described) unchanged.push(schedule.scheduleId);
+    else if (found.mark?.wanted === digestOfWanted(schedule) && found.mark.described === found.described)
+      unchanged.push(schedule.scheduleId);
     else updated.push(schedule.scheduleId);
   }
   return { created: created.sort(), updated: updated.sort(), removed: [...existingById.keys()].sort(), unchanged: unchanged.sort() };
@@ -164,7 +165,7 @@ async function describe(client: Client, id: string): Promise<ScheduleDescription
 }
 
 async function applyOne(client: Client, wanted: WantedSchedule): Promise<void> {
-  const written: ScheduleMark = { wanted: digestOf(wanted), described: notYetDescribed, paused: wanted.paused };
+  const written: ScheduleMark = { wanted: digestOfWanted(wanted), described: notYetDescribed, paused: wanted.paused };
   // Without jitter at first, so that the times the server names are exactly one interval apart.
   const options = optionsOf({ ...wanted, jitterMs: 0 }, wanted.catchupWindowMs, written);
   try {
@@ -262,6 +263,11 @@ function shortestIntervalMs(times: readonly Date[]): number | undefined {
 }
 
 // --- digests -----------------------------------------------------------------------------------------------------------
+
+/** What a schedule's mark remembers of the definition it was last made from. */
+export function digestOfWanted(wanted: WantedSchedule): string {
+  return digestOf(wanted);
+}
 
 /** All that an update sets, as the server describes it; without our mark, and without what changes by itself or by an operator's pause. */
 function digestOfDescription({ spec, action, policies }: Pick<ScheduleDescription, 'spec' | 'action' | 'policies'>): string {

