@@ -20,15 +20,18 @@ export function looseRow<Shape extends z.ZodRawShape>(shape: Shape): z.ZodPrepro
   return z.preprocess((value) => foldNames(value, byLowerName), z.looseObject(shape));
 }
 
-/** Copies only the fields that the schema knows. An exact spelling wins over others; among others the first by name. */
+/** Copies only the fields that the schema knows. An exact spelling wins over others; among others the first in code-point order. */
 function foldNames(value: unknown, byLowerName: ReadonlyMap<string, string>): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const folded: Record<string, unknown> = {};
-  for (const key of Object.keys(value).sort()) {
+  const spelledAs = new Map<string, string>();
+  for (const [key, content] of Object.entries(value)) {
     const name = byLowerName.get(key.toLowerCase());
-    const content = (value as Record<string, unknown>)[key];
     if (name === undefined || content === null) continue;
-    if (key === name || !Object.hasOwn(folded, name)) folded[name] = content;
+    const rival = spelledAs.get(name);
+    if (rival !== undefined && key !== name && (rival === name || rival < key)) continue;
+    spelledAs.set(name, key);
+    folded[name] = content;
   }
   return folded;
 }
@@ -104,29 +107,42 @@ export function sentence(error: z.ZodError, prefix = ''): string {
     : `${field} is not ${issue.expected === 'string' ? 'text' : `of type ${issue.expected}`}`;
 }
 
+interface Place {
+  readonly value: unknown;
+  readonly key: string;
+  readonly depth: number;
+  readonly parent: Place | undefined;
+}
+
 /** Walks the row without recursion: a hostile row may be as deep as it likes. */
 function reasonUnusable(row: unknown): string | undefined {
   if (typeof row !== 'object' || row === null || Array.isArray(row)) return 'the row is not an object';
   let bytes = 0;
-  const stack: { readonly value: unknown; readonly path: string; readonly depth: number }[] = [{ value: row, path: '', depth: 0 }];
-  for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
-    const { value, path, depth } = entry;
+  const stack: Place[] = [{ value: row, key: '', depth: 0, parent: undefined }];
+  for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
+    const { value, depth } = place;
     if (typeof value === 'string') {
       const wrong = wrongText(value);
-      if (wrong !== undefined) return `${cut(path, 200)} ${wrong}`;
+      if (wrong !== undefined) return `${pathOf(place)} ${wrong}`;
       bytes += value.length + 2;
     } else if (typeof value === 'object' && value !== null) {
       if (depth >= maxDepth) return `the row is nested deeper than ${maxDepth} levels`;
       for (const [key, child] of Object.entries(value)) {
         const wrong = wrongText(key);
-        if (wrong !== undefined) return `a field name below ${path === '' ? 'the row' : cut(path, 200)} ${wrong}`;
+        if (wrong !== undefined) return `a field name below ${pathOf(place)} ${wrong}`;
         bytes += key.length + 4;
-        stack.push({ value: child, path: path === '' ? key : `${path}.${key}`, depth: depth + 1 });
+        stack.push({ value: child, key, depth: depth + 1, parent: place });
       }
     } else bytes += 5;
     if (bytes > maxRowBytes) return `the row is larger than ${maxRowBytes / 1_048_576} MB`;
   }
   return undefined;
+}
+
+function pathOf(place: Place): string {
+  const keys: string[] = [];
+  for (let step = place; step.parent !== undefined; step = step.parent) keys.unshift(step.key);
+  return keys.length === 0 ? 'the row' : cut(keys.join('.'), 200);
 }
 
 /** NUL and lone surrogates can be stored in no JSON column; nothing that contains them was meant to be read. */
@@ -136,11 +152,13 @@ function wrongText(value: string): string | undefined {
   return value.isWellFormed() ? undefined : 'contains half of a surrogate pair';
 }
 
-/** Drops absent fields, so that equal content is an equal body. */
+/** Drops absent fields (no value, no text, no flag, an empty list), so that equal content is an equal body. */
 export function body(fields: Readonly<Record<string, JsonObject[string] | undefined>>): JsonObject {
-  return Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, JsonObject[string]] => !isAbsent(entry[1])));
-}
-
-function isAbsent(value: JsonObject[string] | undefined): boolean {
-  return value === undefined || value === '' || value === false || (Array.isArray(value) && value.length === 0);
+  const kept: Record<string, JsonObject[string]> = {};
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (value === undefined || value === '' || value === false || (Array.isArray(value) && value.length === 0)) continue;
+    kept[name] = value;
+  }
+  return kept;
 }

@@ -26,8 +26,12 @@ export function textOfHtml(html: string): string {
   return clean(convert(decoded.replaceAll(strangeTag, '&lt;')));
 }
 
+/** Most texts are clean already, and there are millions of them. */
+const unclean = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]|[^\S\n]\n|\n{3}|^\s|\s$/;
+
 /** Removes control characters except tab and line feed, evens out line ends, white space at line ends and more than one empty line. */
 export function clean(text: string): string {
+  if (!unclean.test(text)) return text;
   return text
     .replaceAll(/\r\n?|[\u2028\u2029]/g, '\n')
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, '')
