@@ -3,7 +3,7 @@
  * the run itself holds a lease too, so that nothing stops between two files, and gives it back at the end, which stops what runs.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { holdEmbeddedPostgres, removeEmbeddedPostgres, type EmbeddedPostgresOptions } from '../../src/ledger/server/index.ts';
@@ -59,7 +59,18 @@ async function removeAbandonedRuns(runsDir: string): Promise<void> {
     const folder = join(runsDir, name);
     if (!existsSync(ownerFileOf(folder))) continue;
     const owner = JSON.parse(readFileSync(ownerFileOf(folder), 'utf8')) as ProcessIdentity;
-    if (!(await isRunning(owner))) await removeRun(folder);
+    if (!(await isRunning(owner)) && claim(folder)) await removeRun(folder);
+  }
+}
+
+/** Of two runs that begin at once, one cleans up. */
+function claim(folder: string): boolean {
+  try {
+    renameSync(ownerFileOf(folder), `${ownerFileOf(folder)}.removing`);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 
