@@ -3,6 +3,9 @@ const full = process.env.DEFENDER_SYNC_TEST_TIER === 'full';
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  // One PostgreSQL and one Temporal server for the whole run (temporal.md §4.4), started when a test first needs them.
+  globalSetup: '<rootDir>/test/integration/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/integration/global-teardown.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

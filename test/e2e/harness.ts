@@ -158,8 +158,7 @@ export async function createEngine(
         clientId: tenant.clientId,
         credential: { clientSecret: await secret(`azure-${index}`, tenant.clientSecret) },
       },
-      scope:
-        tenant.managementGroups.length > 0 ? { managementGroups: tenant.managementGroups } : { subscriptions: tenant.subscriptions },
+      scope: tenant.managementGroups.length > 0 ? { managementGroups: tenant.managementGroups } : { subscriptions: tenant.subscriptions },
       ...(options.incidents === undefined ? {} : { incidents: options.incidents }),
     })),
   );
@@ -170,7 +169,11 @@ export async function createEngine(
     serviceNow: {
       url: serviceNow.url,
       caFile: serviceNow.caFile,
-      auth: { type: 'client-credentials', clientId: oauthClient.clientId, clientSecret: await secret('servicenow', oauthClient.clientSecret) },
+      auth: {
+        type: 'client-credentials',
+        clientId: oauthClient.clientId,
+        clientSecret: await secret('servicenow', oauthClient.clientSecret),
+      },
       batchTransactionQuotaSeconds: options.transactionQuotaSeconds ?? 30,
       transactionQuotaSeconds: options.transactionQuotaSeconds ?? 60,
       settleSeconds: options.settleSeconds ?? 30,
@@ -206,7 +209,10 @@ export async function createEngine(
 
 /** Names in the configuration are lower case; the lab's may be anything. */
 export function deploymentName(name: string | undefined, index: number): string {
-  const fromLab = (name ?? '').toLowerCase().replace(/[^a-z0-9-]+/g, '-').replace(/^-+/, '');
+  const fromLab = (name ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^-+/, '');
   return fromLab === '' ? String.fromCharCode(97 + index) : fromLab;
 }
 
