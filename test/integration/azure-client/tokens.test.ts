@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { webcrypto } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTokenSource, type TokenSource, type TokenSourceOptions } from '../../../src/azure/index.ts';
@@ -12,6 +13,9 @@ import {
   type TestAuthority,
   type TestServer,
 } from './test-server.ts';
+
+// After the test server's module, which prepares what this one needs.
+const x509 = await import('@peculiar/x509');
 
 const tenantId = '11111111-1111-1111-1111-111111111111';
 const clientId = 'cccccccc-0000-0000-0000-000000000001';
@@ -67,6 +71,16 @@ function source(options: Partial<TokenSourceOptions> = {}): TokenSource {
     disableInstanceDiscovery: true,
     ...options,
   });
+}
+
+/** Certificate and private key of an application, RSA as Entra wants it. */
+async function selfSigned(): Promise<string> {
+  x509.cryptoProvider.set(webcrypto);
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]), modulusLength: 2048 };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({ name: 'CN=client', keys, signingAlgorithm: algorithm });
+  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
+  return `${key}\n${certificate.toString('pem')}\n`;
 }
 
 function posts(): number {
@@ -227,6 +241,16 @@ describe('what Entra refuses', () => {
 });
 
 describe('other credentials', () => {
+  test('a certificate signs an assertion and sends no secret', async () => {
+    await entra(granted);
+    const pemPath = join(authority.dir, 'client.pem');
+    await writeFile(pemPath, await selfSigned(), { mode: 0o600 });
+    await source({ credential: { type: 'certificate', pemPath } }).getToken(scope);
+    const form = new URLSearchParams(server.received.find(({ method }) => method === 'POST')!.body);
+    expect(form.get('client_secret')).toBeNull();
+    expect(form.get('client_assertion')?.split('.')).toHaveLength(3);
+  });
+
   test('the federated token file is read for every token, and a missing one is named', async () => {
     await entra(granted);
     const path = join(authority.dir, 'federated-token');
