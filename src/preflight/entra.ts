@@ -1,6 +1,6 @@
 /** Can the application sign in at all (azure.md §2.4)? */
 import type { SyncError } from '../errors.ts';
-import { blocking, isAnswer, ok } from './results.ts';
+import { blocking, evidenceOf, isAnswer, ok } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
 export const entraSignIn: Check = {
@@ -20,7 +20,7 @@ export const entraSignIn: Check = {
       ];
     } catch (error) {
       if (!isAnswer(error)) throw error;
-      return [blocking(error.message, remedyOf(error, context))];
+      return [blocking(evidenceOf(error), remedyOf(error, context))];
     }
   },
 };

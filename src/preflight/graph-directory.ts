@@ -1,6 +1,7 @@
 /** What the app registration asks for and what was granted to it, where the application may read that (azure.md §2.3, step 3). */
+import { isAnswer } from './results.ts';
 import type { PreflightInput } from './types.ts';
-import { incidentRoles, microsoftGraph } from './graph-permissions.ts';
+import { incidentRoles, microsoftGraph, microsoftThreatProtection, windowsDefenderAtp } from './graph-permissions.ts';
 
 export interface DirectoryAnswer {
   readonly verdict:
@@ -8,7 +9,7 @@ export interface DirectoryAnswer {
     | 'delegated'
     /** Requested as Role, not granted. */
     | 'no-consent'
-    /** The ids are requested on another API than Microsoft Graph, or other permissions of another security API. */
+    /** Only another security API is requested; the permissions exist on Microsoft Graph alone. */
     | 'wrong-resource'
     | 'not-requested'
     /** Granted: the token is older than the grant. */
@@ -18,29 +19,45 @@ export interface DirectoryAnswer {
 type Directory = NonNullable<PreflightInput['directory']>;
 
 /**
- * Needs Application.Read.All, which few have.
- * @throws SyncError `forbidden` where it is missing; everything that Graph answers
+ * Needs Application.Read.All, which few have. Undefined where the directory knows no such app registration (managed identities).
+ * @throws SyncError `forbidden` where the permission is missing; everything else that Graph refuses
  */
-export async function readDirectory(
-  directory: Directory,
-  clientId: string,
-  objectId: string | undefined,
-  signal: AbortSignal,
-): Promise<DirectoryAnswer | undefined> {
-  const applications = await directory.getPage(
-    {
-      path: '/v1.0/applications',
-      apiVersion: '',
-      query: { $filter: `appId eq '${clientId}'`, $select: 'appId,requiredResourceAccess' },
-    },
-    signal,
-  );
-  const [application] = applications.items;
-  // A managed identity has no app registration.
+export async function readDirectory(directory: Directory, clientId: string, signal: AbortSignal): Promise<DirectoryAnswer | undefined> {
+  const query = { $filter: `appId eq '${clientId}'`, $select: 'appId,requiredResourceAccess' };
+  const [application] = await readAll(directory, { path: '/v1.0/applications', query }, signal);
   if (application === undefined) return undefined;
-  const requested = requestedOf(application);
-  if (objectId !== undefined && (await isGranted(directory, objectId, signal))) return { verdict: 'granted' };
-  return { verdict: verdictOf(requested) };
+  return { verdict: (await isGranted(directory, clientId, signal)) ? 'granted' : verdictOf(requestedOf(application)) };
+}
+
+/** The token carries no permission, so where grants are not readable the likelier answer is that there are none. */
+async function isGranted(directory: Directory, clientId: string, signal: AbortSignal): Promise<boolean> {
+  const path = `/v1.0/servicePrincipals(appId='${encodeURIComponent(clientId)}')/appRoleAssignments`;
+  try {
+    const assignments = await readAll(directory, { path }, signal);
+    return assignments.some((item) => incidentRoles.some(({ role }) => role === textAt(item, 'appRoleId')));
+  } catch (error) {
+    if (!isAnswer(error)) throw error;
+    return false;
+  }
+}
+
+/** Far more than one application has. */
+const maxPages = 20;
+
+async function readAll(
+  directory: Directory,
+  first: { readonly path: string; readonly query?: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<readonly unknown[]> {
+  const items: unknown[] = [];
+  let request: Parameters<Directory['getPage']>[0] = { ...first, apiVersion: '' };
+  for (let page = 0; page < maxPages; page += 1) {
+    const answer = await directory.getPage(request, signal);
+    items.push(...answer.items);
+    if (answer.nextLink === undefined) break;
+    request = { nextLink: answer.nextLink };
+  }
+  return items;
 }
 
 interface Requested {
@@ -68,14 +85,8 @@ function verdictOf(requested: readonly Requested[]): DirectoryAnswer['verdict'] 
   return requested.some(({ resource }) => otherSecurityApis.has(resource)) ? 'wrong-resource' : 'not-requested';
 }
 
-/** WindowsDefenderATP and Microsoft Threat Protection: where the permissions are looked for by mistake. */
-const otherSecurityApis: ReadonlySet<string> = new Set(['fc780465-2017-40d4-a0c5-307022471b92', '8ee8fdad-f234-4243-8f3b-15c294843740']);
-
-async function isGranted(directory: Directory, objectId: string, signal: AbortSignal): Promise<boolean> {
-  const path = `/v1.0/servicePrincipals/${encodeURIComponent(objectId)}/appRoleAssignments`;
-  const { items } = await directory.getPage({ path, apiVersion: '', query: { $top: '999' } }, signal);
-  return items.some((item) => incidentRoles.some(({ role }) => role === textAt(item, 'appRoleId')));
-}
+/** Where the permissions are looked for by mistake. */
+const otherSecurityApis: ReadonlySet<string> = new Set([windowsDefenderAtp, microsoftThreatProtection]);
 
 function at(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined;

@@ -1,6 +1,7 @@
 /** Ids of Microsoft's APIs and of the two permissions on incidents (azure.md §2.3). */
 export const microsoftGraph = '00000003-0000-0000-c000-000000000000';
 export const windowsDefenderAtp = 'fc780465-2017-40d4-a0c5-307022471b92';
+export const microsoftThreatProtection = '8ee8fdad-f234-4243-8f3b-15c294843740';
 
 export interface Permission {
   readonly name: string;

@@ -47,7 +47,7 @@ async function explain(
   probe: Extract<IncidentsProbe, { verdict: 'missing-roles' }>,
 ): Promise<Result> {
   const clientId = context.deployment.azure.clientId ?? claims?.applicationId ?? '<clientId>';
-  const directory = await askDirectory(context, clientId, claims?.objectId);
+  const directory = await askDirectory(context, clientId);
   const said = `Microsoft Graph answers 403 to /v1.0/security/incidents: "Missing application roles. API required roles: ${probe.required.join(',')}, application roles: ${probe.held.join(',')}."`;
   const token = tokenSentence(claims, probe);
   return blocking(`${token} ${verdictSentence(directory, claims)} ${said}`, remedyOf(clientId, directory));
@@ -100,10 +100,10 @@ function remedyOf(clientId: string, directory: DirectoryAnswer | undefined): str
 }
 
 /** Undefined where the application may not read the directory, which is the usual case and no fault. */
-async function askDirectory(context: CheckContext, clientId: string, objectId: string | undefined): Promise<DirectoryAnswer | undefined> {
+async function askDirectory(context: CheckContext, clientId: string): Promise<DirectoryAnswer | undefined> {
   if (context.directory === undefined) return undefined;
   try {
-    return await readDirectory(context.directory, clientId, objectId, context.signal);
+    return await readDirectory(context.directory, clientId, context.signal);
   } catch (error) {
     if (!isAnswer(error)) throw error;
     return undefined;

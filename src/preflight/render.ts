@@ -37,5 +37,5 @@ function summary(findings: readonly Finding[]): string {
 
 /** What services say may hold anything; a terminal gets one line without control characters. */
 function oneLine(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
 }

@@ -34,7 +34,12 @@ export function isAnswer(error: unknown): error is SyncError {
 export function resultOfError(error: unknown, whenRefused: Check['whenRefused'] = 'blocking'): Result {
   if (!isAnswer(error)) throw error;
   const refused = error.kind === 'forbidden' || error.kind === 'not-found' || error.kind === 'misconfigured';
-  return { verdict: refused ? whenRefused : 'blocking', evidence: error.message, remedy: error.remedy ?? null };
+  return { verdict: refused ? whenRefused : 'blocking', evidence: evidenceOf(error), remedy: error.remedy ?? null };
+}
+
+/** What happened, and the id by which the service's own people find it. */
+export function evidenceOf({ message, requestId }: SyncError): string {
+  return requestId === undefined ? message : `${message} (request ${requestId})`;
 }
 
 /** Worst first. */

@@ -137,7 +137,7 @@ export const serviceNowRoles: Check = {
     const written = new Set(context.tableSpecs.map(({ name }) => name));
     const results: Result[] = [];
     for (const right of rights) {
-      const asked = right.table === undefined || (written.has(right.table) && dictionary.tables[right.table]?.state === 'present');
+      const asked = right.table === undefined || (written.has(right.table) && dictionary.tables[right.table]?.state !== 'absent');
       if (!asked || right.roles.some((role) => held?.roles.includes(role)) || held?.roles.includes('admin')) continue;
       const proof = await right.prove(context, client);
       if (proof !== 'allowed' && (held !== undefined || proof === 'denied')) results.push(missing(right, proof, context, held?.userName));
