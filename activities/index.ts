@@ -14,7 +14,8 @@ export interface Activities {
   preflight(run: RunRef): Promise<CheckFinding[]>;
   /** The engine's own records on the instance exist, and the five integration records run as VR.System. */
   prepareInstance(run: RunRef): Promise<CheckFinding[]>;
-  openScans(input: IntegrationInput): Promise<{ readonly scans: number }>;
+  /** `hasCis`: the integration's records hang on CIs, which have to be settled before they can be published. */
+  openScans(input: IntegrationInput): Promise<{ readonly scans: number; readonly hasCis: boolean }>;
   observe(input: IntegrationInput): Promise<Left>;
   derive(input: IntegrationInput): Promise<Left>;
   resolveCis(input: IntegrationInput): Promise<Left>;

@@ -35,11 +35,15 @@ export interface Left {
 }
 
 /** Says which lists this integration reads in this run. Idempotent: scans that exist stay as they are. */
-export async function openScans(context: ActivityContext, input: IntegrationInput): Promise<{ readonly scans: number }> {
+export async function openScans(
+  context: ActivityContext,
+  input: IntegrationInput,
+): Promise<{ readonly scans: number; readonly hasCis: boolean }> {
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   const reads = await readsOf(context, run, input.integration);
   const plans = reads.map((read) => ({ readName: read.name, stage: read.stage ?? 1, scope: read.scope }));
-  return { scans: await openScansInLedger(context.ledger.database, run, input.integration, plans) };
+  const scans = await openScansInLedger(context.ledger.database, run, input.integration, plans);
+  return { scans, hasCis: integrationOf(input.integration).hangsOnCis === true };
 }
 
 async function readsOf(context: ActivityContext, run: RunHandle, integration: IntegrationName): Promise<readonly Read[]> {

@@ -295,6 +295,8 @@ export interface Integration {
   /** Tables it writes, in order of dependency: a table is written after all tables before it. */
   readonly tables: readonly string[];
   readonly reads: (context: ReadContext) => readonly Read[];
+  /** Its records hang on CIs (`derive` gives CiRequests). */
+  readonly hangsOnCis?: true;
   /** Desired records of one group. Called again for a group whenever one of its records, or a record its links name, changed. */
   readonly derive: (group: ObservedGroup, context: DeriveContext) => Derived;
   /** Which CI a group's records hang on; only integrations with `deriveForCi` have it. */

@@ -15,3 +15,20 @@ export function causeOf(error: unknown): Cause {
   if (current !== null && typeof current === 'object' && 'message' in current) return { kind: 'unknown', message: String(current.message) };
   return { kind: 'unknown', message: String(current) };
 }
+
+/** The text, or as much of its beginning as fits into so many bytes of UTF-8. */
+export function cutBytes(text: string, bytes: number): string {
+  let used = 0;
+  let cut = '';
+  for (const character of text) {
+    used += bytesOf(character);
+    if (used > bytes) return cut;
+    cut += character;
+  }
+  return cut;
+}
+
+/** Bytes of UTF-8. */
+export function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

@@ -25,13 +25,15 @@ export async function runIntegration(input: IntegrationInput): Promise<Integrati
   const { integration } = input;
   try {
     setCurrentDetails(`**${integration}** · observing`);
-    await work.openScans.executeWithOptions({ summary: `${integration}: which scopes to read` }, [input]);
+    const { hasCis } = await work.openScans.executeWithOptions({ summary: `${integration}: which scopes to read` }, [input]);
     await untilNothingIsLeft(() => work.observe.executeWithOptions({ summary: `${integration}: read from Azure` }, [input]));
 
     setCurrentDetails(`**${integration}** · reconciling`);
     await untilNothingIsLeft(() => work.derive.executeWithOptions({ summary: `${integration}: what should exist` }, [input]));
-    await untilNothingIsLeft(() => work.resolveCis.executeWithOptions({ summary: `${integration}: which CI each resource is` }, [input]));
-    await untilNothingIsLeft(() => work.deriveForCis.executeWithOptions({ summary: `${integration}: results of known CIs` }, [input]));
+    if (hasCis) {
+      await untilNothingIsLeft(() => work.resolveCis.executeWithOptions({ summary: `${integration}: which CI each resource is` }, [input]));
+      await untilNothingIsLeft(() => work.deriveForCis.executeWithOptions({ summary: `${integration}: results of known CIs` }, [input]));
+    }
 
     setCurrentDetails(`**${integration}** · publishing`);
     await untilNothingIsLeft(() => work.publish.executeWithOptions({ summary: `${integration}: write to ServiceNow` }, [input]));

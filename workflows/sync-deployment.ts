@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
+  blockedByLimits,
   integrationOrder,
   integrationWorkflowId,
   searchAttributes,
@@ -19,7 +20,8 @@ import {
   type SyncInput,
   type SyncResult,
 } from './contract.ts';
-import { causeOf } from './failures.ts';
+import { blockedOverview, runOverview } from './details.ts';
+import { bytesOf, causeOf, cutBytes } from './failures.ts';
 import { runIntegration } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
 
@@ -33,71 +35,107 @@ export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
   const run = await bookkeeping.beginRun.executeWithOptions({ summary: 'take the fence, close what an earlier run left open' }, [
     { deployment: input.deployment, mode: input.mode, workflowRunId: workflowInfo().firstExecutionRunId },
   ]);
-  const results: IntegrationResult[] = [];
+  const progress: Progress = { input, run, results: [], warnings: [] };
   try {
-    const blocked = await preflight(input, run);
-    if (blocked !== null) return await finish(input, run, 'failed', blocked, results);
-    await runAll(input, run, results);
-    const failed = results.find((result) => result.outcome === 'failed');
-    return await finish(input, run, outcomeOf(results), failed ? `${failed.integration}: ${failed.because ?? 'failed'}` : null, results);
+    const blocking = await preflight(progress);
+    if (blocking.length > 0) return await finish(progress, 'failed', sentencesOf(blocking), `preflight: ${checksOf(blocking).join(', ')}`);
+    await runAll(progress);
+    const failed = progress.results.find((result) => result.outcome === 'failed');
+    return await finish(progress, outcomeOf(progress.results), failed ? `${failed.integration}: ${failed.because ?? 'failed'}` : null);
   } catch (error) {
-    if (!isCancellation(error)) {
-      return finish(input, run, 'failed', causeOf(error).message, results);
-    }
+    if (!isCancellation(error)) return finish(progress, 'failed', causeOf(error).message);
     // What was begun must be closed even though the scope is cancelled; the caller still sees the cancellation.
-    await CancellationScope.nonCancellable(() => finish(input, run, 'cancelled', 'cancelled on request', results));
+    await CancellationScope.nonCancellable(() => finish(progress, 'cancelled', cancelled));
     throw error;
   }
 }
 
-/** Returns why the run may not go on, or null. */
-async function preflight(input: SyncInput, run: RunRef): Promise<string | null> {
+const cancelled = 'cancelled on request';
+
+interface Progress {
+  readonly input: SyncInput;
+  readonly run: RunRef;
+  readonly results: IntegrationResult[];
+  /** What preflight found and did not stop the run: shown with it. */
+  readonly warnings: CheckFinding[];
+}
+
+/** Returns the findings for which the run may not go on. */
+async function preflight({ input, run, warnings }: Progress): Promise<readonly CheckFinding[]> {
   phase('preflight');
   setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
   const checks = await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run]);
   let blocking = checks.filter((finding) => finding.verdict === 'blocking');
+  warnings.push(...checks.filter((finding) => finding.verdict === 'warning'));
   if (blocking.length === 0) {
     const prepared = await work.prepareInstance.executeWithOptions({ summary: "the engine's own records, run-as VR.System" }, [run]);
     blocking = prepared.filter((finding) => finding.verdict === 'blocking');
+    warnings.push(...prepared.filter((finding) => finding.verdict === 'warning'));
   }
-  if (blocking.length === 0) return null;
-  upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: blocking.slice(0, 20).map((finding) => finding.check) }]);
-  setCurrentDetails([`**${input.deployment}** · blocked by preflight`, '', ...blocking.map(findingLine)].join('\n'));
-  return blocking
+  if (blocking.length === 0) return [];
+  upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
+  setCurrentDetails(blockedOverview(input.deployment, blocking));
+  return blocking;
+}
+
+/** Check ids, as many as a KeywordList takes. */
+function checksOf(findings: readonly CheckFinding[]): string[] {
+  const ids = new Set(findings.map((finding) => cutBytes(finding.check, blockedByLimits.bytesPerValue)));
+  const checks: string[] = [];
+  for (const id of ids) {
+    const withThis = [...checks, id];
+    if (withThis.length > blockedByLimits.values || bytesOf(JSON.stringify(withThis)) > blockedByLimits.bytes) break;
+    checks.push(id);
+  }
+  return checks;
+}
+
+function sentencesOf(findings: readonly CheckFinding[]): string {
+  return findings
     .map((finding) => `${finding.check}: ${finding.evidence}${finding.remedy === null ? '' : ` → ${finding.remedy}`}`)
     .join('\n');
 }
 
-function findingLine(finding: CheckFinding): string {
-  return `- \`${finding.check}\` ${finding.evidence}${finding.remedy === null ? '' : `\n  - ${finding.remedy}`}`;
-}
-
 /** Strict order: an integration that fails stops the later ones, which are reported as not run (design §4). */
-async function runAll(input: SyncInput, run: RunRef, results: IntegrationResult[]): Promise<void> {
+async function runAll(progress: Progress): Promise<void> {
+  const { input, results, warnings } = progress;
   for (const integration of integrationOrder) {
     const failed = results.find((result) => result.outcome === 'failed');
     if (failed) {
-      results.push(notRun(integration, `${failed.integration} failed`));
+      results.push(without(integration, 'not-run', `${failed.integration} failed`));
       continue;
     }
     phase(integration);
-    setCurrentDetails(overview(input, results, integration));
-    results.push(
-      await executeChild(runIntegration, {
-        workflowId: integrationWorkflowId(input.deployment, integration),
-        args: [{ run, integration }],
-        parentClosePolicy: ParentClosePolicy.TERMINATE,
-        staticSummary: `${input.deployment} · ${integration}`,
-        typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
-      }),
-    );
+    setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, warnings }));
+    results.push(await runOne(progress, integration));
   }
 }
 
-function notRun(integration: IntegrationName, because: string): IntegrationResult {
+async function runOne({ input, run, results }: Progress, integration: IntegrationName): Promise<IntegrationResult> {
+  try {
+    return await executeChild(runIntegration, {
+      workflowId: integrationWorkflowId(input.deployment, integration),
+      args: [{ run, integration }],
+      parentClosePolicy: ParentClosePolicy.TERMINATE,
+      staticSummary: `${input.deployment} · ${integration}`,
+      typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
+    });
+  } catch (error) {
+    if (isCancellation(error)) {
+      // It read and wrote something: the report shall count that.
+      results.push(without(integration, 'failed', cancelled));
+      throw error;
+    }
+    // It could not even record its own failure (or was terminated by hand).
+    return without(integration, 'failed', causeOf(error).message);
+  }
+}
+
+/** A result without counts: for what did not run, and for what could not say what it did. */
+function without(integration: IntegrationName, outcome: 'not-run' | 'failed', because: string): IntegrationResult {
   return {
     integration,
-    outcome: 'not-run',
+    outcome,
     because,
     scopes: { complete: 0, partial: 0, failed: 0, notApplicable: 0 },
     read: 0,
@@ -112,48 +150,26 @@ function outcomeOf(results: readonly IntegrationResult[]): RunOutcome {
   return results.some((result) => result.outcome === 'degraded') ? 'degraded' : 'succeeded';
 }
 
+/**
+ * Writes the report and closes the run.
+ * @param because the whole reason; `notRunBecause` the short one that every integration is given that did not run
+ */
 async function finish(
-  input: SyncInput,
-  run: RunRef,
+  { input, run, results, warnings }: Progress,
   outcome: RunOutcome,
   because: string | null,
-  results: readonly IntegrationResult[],
+  notRunBecause: string = because ?? 'the run ended before it',
 ): Promise<SyncResult> {
-  const all = integrationOrder.map(
-    (integration) =>
-      results.find((result) => result.integration === integration) ?? notRun(integration, because ?? 'the run ended before it'),
+  const integrations = integrationOrder.map(
+    (integration) => results.find((result) => result.integration === integration) ?? without(integration, 'not-run', notRunBecause),
   );
-  await bookkeeping.finishRun.executeWithOptions({ summary: `write the report: ${outcome}` }, [{ run, outcome, integrations: all }]);
+  await bookkeeping.finishRun.executeWithOptions({ summary: `write the report: ${outcome}` }, [{ run, outcome, integrations }]);
   phase('finished');
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
-  setCurrentDetails(overview(input, all, null, outcome, because));
-  return { deployment: input.deployment, run: run.run, outcome, because, integrations: all };
+  setCurrentDetails(runOverview({ deployment: input.deployment, results: integrations, outcome, because, warnings }));
+  return { deployment: input.deployment, run: run.run, outcome, because, integrations };
 }
 
 function phase(name: string): void {
   upsertSearchAttributes([{ key: searchAttributes.phase, value: name }]);
-}
-
-/** Markdown for the Web UI: where the run is, and what each integration did. */
-function overview(
-  input: SyncInput,
-  results: readonly IntegrationResult[],
-  current: IntegrationName | null,
-  outcome: RunOutcome | null = null,
-  because: string | null = null,
-): string {
-  const rows = integrationOrder.map((integration, index) => {
-    const result = results.find((one) => one.integration === integration);
-    const label = `${index + 1} ${integration}`;
-    if (!result) return `| ${label} | ${integration === current ? 'running' : 'waiting'} | | | | |`;
-    const state = result.because === null ? result.outcome : `${result.outcome}: ${result.because}`;
-    return `| ${label} | ${state} | ${result.read} | ${result.created} | ${result.updated} | ${result.parked} |`;
-  });
-  return [
-    `**${input.deployment}** · ${outcome ?? `running ${current ?? ''}`}${because === null ? '' : `\n\n${because}`}`,
-    '',
-    '| integration | state | read | created | updated | parked |',
-    '|---|---|--:|--:|--:|--:|',
-    ...rows,
-  ].join('\n');
 }

@@ -231,6 +231,7 @@ const deriveForCi: NonNullable<Integration['deriveForCi']> = (ci, groups, contex
 
 export const assessments: Integration = {
   name: 'assessments',
+  hangsOnCis: true,
   derivesFrom: ['assessment', 'resource'],
   relatedKinds: ['subscription', 'connector'],
   tables: [

@@ -68,6 +68,8 @@ function reads(context: ReadContext): readonly Read[] {
 
 /** An image in one repository: the same digest may lie in several. */
 interface Image {
+  /** Integration instance, registry/repository and digest: what its own key and those of its parts begin with. */
+  readonly keyParts: readonly string[];
   readonly key: string;
   readonly body: JsonObject;
   readonly rows: readonly ObservedRecord[];
@@ -100,8 +102,13 @@ function imagesOf(digest: string, records: readonly ObservedRecord[], context: D
     const homes = known.filter((home) => home.endsWith(`/${repository}`));
     add(homes.length === 1 ? (homes[0] ?? repository) : repository, record);
   }
-  return [...byRepository].map(([repository, rows]) => ({
-    key: naturalKey(context.integrationInstanceKey, `${repository}@${digest}`),
+  const identified = [...byRepository].map(([repository, rows]) => ({
+    keyParts: [context.integrationInstanceKey, `${repository}@${digest}`],
+    rows,
+  }));
+  return identified.map(({ keyParts, rows }) => ({
+    keyParts,
+    key: naturalKey(...keyParts),
     body: {
       ...asObject(rows.find((row) => asText(asObject(row.body, 'image'), 'registry') !== undefined)?.body ?? rows[0]?.body ?? {}, 'image'),
     },
@@ -188,9 +195,11 @@ function vulnerabilityRecords(image: Image, digestHex: string, ci: CiKey, contex
     if (!records.has(key)) records.set(key, record);
   };
   for (const found of image.rows.flatMap(vulnerabilitiesOf)) {
-    const packageKey = naturalKey(image.key, found.name, found.version);
-    const findingKey = naturalKey(image.key, found.cve, found.name, found.version, found.path);
-    const itemKey = naturalKey(context.integrationInstanceKey, repositoryOf(image.body), found.cve, tagOf(image, digestHex));
+    const tag = tagOf(image, digestHex);
+    const packageKey = naturalKey(...image.keyParts, found.name, found.version);
+    const findingParts = [...image.keyParts, found.cve, found.name, found.version, found.path];
+    const findingKey = naturalKey(...findingParts);
+    const itemKey = naturalKey(context.integrationInstanceKey, repositoryOf(image.body), found.cve, tag);
     const cve = reference('sn_vul_nvd_entry', found.cve);
     const firstFound = found.firstFound;
     if (found.name !== '') {
@@ -230,7 +239,7 @@ function vulnerabilityRecords(image: Image, digestHex: string, ci: CiKey, contex
     });
     add({
       table: 'sn_vul_container_finding_m2m_vul_item',
-      key: naturalKey(findingKey, itemKey),
+      key: naturalKey(...findingParts, tag),
       fields: {
         finding: reference('sn_vul_container_image_findings', findingKey),
         item: reference('sn_vul_container_image_vulnerable_item', itemKey),
@@ -281,6 +290,7 @@ function imageCis(images: readonly Image[], digestHex: string): readonly CiReque
 
 export const containerImages: Integration = {
   name: 'container-images',
+  hangsOnCis: true,
   derivesFrom: ['image-assessment', 'sub-assessment', 'cve'],
   relatedKinds: [],
   tables: [

@@ -69,8 +69,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await worker?.stop();
-  await engine?.remove();
-  await lab?.stop();
+  await engine.remove();
+  await lab.stop();
 });
 
 async function syncBoth(): Promise<Report[]> {
@@ -108,7 +108,7 @@ describe('the instance, read without the engine', () => {
   });
 
   test('one policy, test, source and citation per key, as many as the estate has', async () => {
-    const { policies, policySets, metadata, standards, assessments } = estate.union;
+    const { policies, policySets, metadata, assessments } = estate.union;
     await expectDistinct('sn_vulc_policy', ['source_id'], policies.inMappingScope + policySets.inMappingScope);
     await expectDistinct('sn_vulc_test', ['source_id'], metadata.keys - metadata.dynamic + assessments.keysWithoutMetadata);
     await expectDistinct('sn_vulc_auth_src', ['source_id']);
