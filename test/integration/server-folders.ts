@@ -3,7 +3,7 @@
  * the run itself holds a lease too, so that nothing stops between two files, and gives it back at the end, which stops what runs.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { holdEmbeddedPostgres, removeEmbeddedPostgres, type EmbeddedPostgresOptions } from '../../src/ledger/server/index.ts';
@@ -42,7 +42,8 @@ export async function openServerFolders(): Promise<{ close(): Promise<void> }> {
   const folder = join(runsDir, randomBytes(6).toString('hex'));
   mkdirSync(folder);
   chmodSync(folder, 0o711);
-  writeFileSync(ownerFileOf(folder), JSON.stringify(await identifyProcess(process.pid)));
+  writeFileSync(`${ownerFileOf(folder)}.new`, JSON.stringify(await identifyProcess(process.pid)));
+  renameSync(`${ownerFileOf(folder)}.new`, ownerFileOf(folder));
   process.env[folderVariable] = folder;
   const leases = [await holdEmbeddedPostgres(postgresOptions()), await holdTemporalDevServer(temporalOptions())];
   return {
@@ -57,9 +58,18 @@ export async function openServerFolders(): Promise<{ close(): Promise<void> }> {
 async function removeAbandonedRuns(runsDir: string): Promise<void> {
   for (const name of readdirSync(runsDir)) {
     const folder = join(runsDir, name);
-    if (!existsSync(ownerFileOf(folder))) continue;
-    const owner = JSON.parse(readFileSync(ownerFileOf(folder), 'utf8')) as ProcessIdentity;
-    if (!(await isRunning(owner)) && claim(folder)) await removeRun(folder);
+    const owner = ownerOf(folder);
+    if (owner !== undefined && !(await isRunning(owner)) && claim(folder)) await removeRun(folder);
+  }
+}
+
+/** Undefined while the folder is being made, or removed by somebody else. */
+function ownerOf(folder: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(ownerFileOf(folder), 'utf8')) as ProcessIdentity;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -3,23 +3,12 @@
  * package's install script recreates, unless install scripts are off. Where they cannot be used in place, a copy in the cache folder is.
  */
 import { execFile } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmodSync, cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { makeCacheFolder } from '../../cache-dir.ts';
 import { SyncError } from '../../errors.ts';
 import type { ServerUser } from './server-user.ts';
 
@@ -118,8 +107,7 @@ function readSymlinkList(nativeDir: string): Symlink[] {
 
 /** Copies beside the destination and renames, so that a copy is whole or not there; of two at once one wins, and both are equal. */
 function copyBinaries(nativeDir: string, destination: string): void {
-  // A close umask must not make the folder its owner's alone.
-  if (mkdirSync(dirname(destination), { recursive: true }) !== undefined) chmodSync(dirname(destination), 0o755);
+  makeCacheFolder(dirname(destination));
   const temporary = mkdtempSync(`${destination}.`);
   try {
     cpSync(nativeDir, temporary, { recursive: true, verbatimSymlinks: true });
