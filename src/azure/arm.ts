@@ -3,7 +3,7 @@ import { SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
 import { answerError, malformed, requestIdOf, throttleMs, transportError, type RequestFacts } from './errors.ts';
 import type { TokenSource } from './tokens.ts';
-import { createTransport, isObject, type HttpAnswer, type Transport } from './transport.ts';
+import { createTransport, isObject, type HttpAnswer, type Transport } from '../transport.ts';
 
 /** One page of a list. */
 export interface ArmPage {

@@ -1,7 +1,7 @@
 /** What Entra's token endpoint refuses, with the steps that fix it (azure.md §2.4). */
 import { SyncError, type FailureKind } from '../errors.ts';
 import { untrustedError } from './errors.ts';
-import { vendorSentence } from './transport.ts';
+import { vendorSentence } from '../transport.ts';
 
 interface Known {
   readonly kind: FailureKind;

@@ -1,6 +1,6 @@
 /** Everything that ARM, Resource Graph and Graph can refuse, cast into SyncError once (azure.md §1.11). */
 import { SyncError, type FailureFacts, type FailureKind } from '../errors.ts';
-import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from './transport.ts';
+import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from '../transport.ts';
 
 /** What an Azure error body says, whatever the case of its keys. */
 export interface VendorError {

@@ -7,7 +7,7 @@ import { createDiscovery, type Discovery } from './discovery.ts';
 import { createGraphClient, type GraphClient } from './graph.ts';
 import { createResourceGraphClient, type ResourceGraphClient } from './resource-graph.ts';
 import { createTokenSource, type TokenSource } from './tokens.ts';
-import { createTransport } from './transport.ts';
+import { createTransport } from '../transport.ts';
 
 export type { ArmAnswer, ArmClient, ArmPage, PageRequest } from './arm.ts';
 export { decodeClaims, type TokenClaims } from './claims.ts';

@@ -5,7 +5,7 @@ import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
 import { createCredential, refuseSecretId, type CredentialChoice, type CredentialOptions } from './credentials.ts';
 import { entraError, type EntraFacts } from './entra-errors.ts';
-import { retryAfterMs, trustedAuthorities } from './transport.ts';
+import { retryAfterMs, trustedAuthorities } from '../transport.ts';
 
 export interface AccessToken {
   readonly token: string;

@@ -3,7 +3,7 @@ import { SyncError } from '../errors.ts';
 import type { CheckColumns } from './columns.ts';
 import type { Send } from './http.ts';
 import { plainValue, type Query } from './query.ts';
-import { isObject } from './transport.ts';
+import { isObject } from '../transport.ts';
 
 export interface AggregateApi {
   /** Rows that match. Counts what the user may read only as far as the instance does. */

@@ -4,7 +4,7 @@ import type { CallKind, SysId } from '../model.ts';
 import { refusalOf, readFailure, type Effect } from './errors.ts';
 import type { Send, Timeouts } from './http.ts';
 import { sysIdOf, type Row } from './table.ts';
-import { isObject } from './transport.ts';
+import { isObject } from '../transport.ts';
 
 /** One request inside a batch. */
 export interface BatchItem {

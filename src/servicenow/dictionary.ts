@@ -4,7 +4,7 @@ import type { BatchApi, BatchItem, BatchOutcome } from './batch.ts';
 import { readFailure } from './errors.ts';
 import { plainValue, query, splitByBytes, type Query } from './query.ts';
 import { everything, valueOf, type ListOptions, type Row, type TableApi } from './table.ts';
-import { isObject } from './transport.ts';
+import { isObject } from '../transport.ts';
 
 export interface Choice {
   readonly value: string;

@@ -1,6 +1,6 @@
 /** Everything that an instance can refuse, cast once (servicenow.md §5; examples/servicenow/errors). */
 import { SyncError, type FailureFacts, type FailureKind } from '../errors.ts';
-import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from './transport.ts';
+import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from '../transport.ts';
 
 /** What a request does if it arrives: after a lost answer a read is simply repeated, a write has to be looked up first. */
 export type Effect = 'read' | 'write';

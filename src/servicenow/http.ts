@@ -3,7 +3,7 @@ import { SyncError } from '../errors.ts';
 import type { CallKind, Gate } from '../model.ts';
 import { answerError, throttleMs, transportError, unreadableAnswer, type Effect, type RequestFacts } from './errors.ts';
 import type { Authorizer } from './oauth.ts';
-import type { HttpAnswer, Transport } from './transport.ts';
+import type { HttpAnswer, Transport } from '../transport.ts';
 
 export interface ServiceNowRequest {
   readonly method: 'GET' | 'POST' | 'PATCH';

@@ -4,7 +4,7 @@ import type { CallKind, SysId } from '../model.ts';
 import type { BatchItem } from './batch.ts';
 import type { Send } from './http.ts';
 import { ireRemedy } from './ire-codes.ts';
-import { isObject, vendorSentence } from './transport.ts';
+import { isObject, vendorSentence } from '../transport.ts';
 
 export interface IreItem {
   readonly className: string;

@@ -11,7 +11,7 @@ import { createIdentifyReconcileApi, type IdentifyReconcileApi } from './identif
 import { createAuthorizer, type ServiceNowAuth } from './oauth.ts';
 import { createRolesApi, type RolesApi } from './roles.ts';
 import { createTableApi, type TableApi } from './table.ts';
-import { createTransport } from './transport.ts';
+import { createTransport } from '../transport.ts';
 
 export type { AggregateApi } from './aggregate.ts';
 export type { Attachment, AttachmentApi } from './attachments.ts';

@@ -2,7 +2,7 @@
 import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
 import { answerError, readFailure, requestIdOf, throttleMs, transportError, unreadableAnswer } from './errors.ts';
-import { isObject, vendorSentence, type HttpAnswer, type Transport } from './transport.ts';
+import { isObject, vendorSentence, type HttpAnswer, type Transport } from '../transport.ts';
 
 export type ServiceNowAuth =
   | { readonly type: 'client-credentials'; readonly clientId: string; readonly clientSecret: string }

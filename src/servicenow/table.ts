@@ -5,7 +5,7 @@ import type { BatchItem } from './batch.ts';
 import type { CheckColumns } from './columns.ts';
 import type { Send } from './http.ts';
 import { firstForeignRow, plainValue, query as emptyQuery, type Query } from './query.ts';
-import { isObject } from './transport.ts';
+import { isObject } from '../transport.ts';
 
 /** A record as the instance sends it: texts, and references as `{link, value}`. Read a column with {@link valueOf}. */
 export type Row = Readonly<Record<string, unknown>>;

@@ -4,7 +4,7 @@ import { createAdminApi, type AdminApi } from '../../../lab/kit/admin-api.ts';
 import { createClock } from '../../../lab/kit/clock.ts';
 import { loadOrCreateAuthority } from '../../../lab/kit/tls.ts';
 import { createArmClient, createAzureConnection } from '../../../src/azure/index.ts';
-import { createTransport } from '../../../src/azure/transport.ts';
+import { createTransport } from '../../../src/transport.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import type { DeploymentSettings } from '../../../src/config/index.ts';
 import { tableSpecs } from '../../../src/integrations/tables.ts';

@@ -11,7 +11,7 @@ import {
 } from '../../../src/azure/index.ts';
 import type { PagingState, PagingStep } from '../../../src/azure/index.ts';
 import { quotaResetMs, readVendorError } from '../../../src/azure/errors.ts';
-import { retryAfterMs, vendorSentence } from '../../../src/azure/transport.ts';
+import { retryAfterMs, vendorSentence } from '../../../src/transport.ts';
 
 /** Feeds pages until the guard stops; `pages` may be endless. */
 function run(pages: Iterable<{ itemCount: number; next: string | undefined }>, limits = {}): { last: PagingStep; asked: number } {
