@@ -19,6 +19,8 @@ export interface Style {
 }
 
 export interface Output {
+  /** Whether stdout shows colours. */
+  readonly hasColours: boolean;
   /** A result, to stdout; a line break is added. */
   readonly print: (text: string) => void;
   /** What goes on, to stderr; a line break is added. Keeps clear of a progress block. */
@@ -60,6 +62,7 @@ export function createOutput({ stdout, stderr, noColor, dumbTerminal }: OutputOp
     drawProgress();
   };
   return {
+    hasColours: styled(stdout) === colours,
     print: (text) => around(() => stdout.write(`${text}\n`)),
     note: (text) => around(() => stderr.write(`${text}\n`)),
     style: styled(stdout),

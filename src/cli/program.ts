@@ -1,16 +1,10 @@
-/** The command line: names, options, help. What a command does stands in commands/. */
+/**
+ * The command line: names, options, help. What a command does stands in commands/, loaded when it is called: help and mistakes of the
+ * command line need not wait for the libraries of the engine.
+ */
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { defaultConfigurationFile } from '../config/index.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { reportCommand } from './commands/report.ts';
-import { schedulesApplyCommand } from './commands/schedules.ts';
-import { statusCommand } from './commands/status.ts';
-import { syncCommand } from './commands/sync.ts';
-import { temporalCommand } from './commands/temporal.ts';
-import { upCommand } from './commands/up.ts';
 import type { CliContext } from './context.ts';
-import { demoCommand } from './demo/demo.ts';
-import { labCommand } from './demo/lab-command.ts';
 
 export interface GlobalOptions {
   readonly config: string;
@@ -67,13 +61,15 @@ function addRunCommands(program: Command, run: Run): void {
     .argument(...deploymentArgument)
     .option(...json)
     .action((deployment: string | undefined, options: { json?: boolean }) =>
-      run((context) => syncCommand(context, { deployment, json: options.json === true }))(),
+      run(async (context) => (await import('./commands/sync.ts')).syncCommand(context, { deployment, json: options.json === true }))(),
     );
   program
     .command('status')
     .description('show the newest run of each deployment')
     .option(...json)
-    .action((options: { json?: boolean }) => run((context) => statusCommand(context, { json: options.json === true }))());
+    .action((options: { json?: boolean }) =>
+      run(async (context) => (await import('./commands/status.ts')).statusCommand(context, { json: options.json === true }))(),
+    );
   program
     .command('report')
     .description('print the newest report')
@@ -81,7 +77,9 @@ function addRunCommands(program: Command, run: Run): void {
     .option('--run <id>', 'the report of this run')
     .option(...json)
     .action((deployment: string | undefined, options: { json?: boolean; run?: string }) =>
-      run((context) => reportCommand(context, { deployment, run: options.run, json: options.json === true }))(),
+      run(async (context) =>
+        (await import('./commands/report.ts')).reportCommand(context, { deployment, run: options.run, json: options.json === true }),
+      )(),
     );
   program
     .command('doctor')
@@ -89,7 +87,7 @@ function addRunCommands(program: Command, run: Run): void {
     .argument(...deploymentArgument)
     .option(...json)
     .action((deployment: string | undefined, options: { json?: boolean }) =>
-      run((context) => doctorCommand(context, { deployment, json: options.json === true }))(),
+      run(async (context) => (await import('./commands/doctor.ts')).doctorCommand(context, { deployment, json: options.json === true }))(),
     );
   program
     .command('schedules')
@@ -99,7 +97,12 @@ function addRunCommands(program: Command, run: Run): void {
     .option('--dry-run', 'only say what would change')
     .option(...json)
     .action((options: { json?: boolean; dryRun?: boolean }) =>
-      run((context) => schedulesApplyCommand(context, { dryRun: options.dryRun === true, json: options.json === true }))(),
+      run(async (context) =>
+        (await import('./commands/schedules.ts')).schedulesApplyCommand(context, {
+          dryRun: options.dryRun === true,
+          json: options.json === true,
+        }),
+      )(),
     );
 }
 
@@ -108,7 +111,7 @@ function addLocalCommands(program: Command, run: Run): void {
   program
     .command('up')
     .description('run a worker, and the servers that come along, until Ctrl-C')
-    .action(() => run(upCommand)());
+    .action(() => run(async (context) => (await import('./commands/up.ts')).upCommand(context))());
   program
     .command('demo')
     .description('sync two made-up estates into a local ServiceNow, twice, and leave everything up to look at')
@@ -117,8 +120,13 @@ function addLocalCommands(program: Command, run: Run): void {
     .option('--json', 'print the four reports as one JSON array on stdout and nothing else there')
     .option('--dir <folder>', 'where its data is kept; default: .defender-sync/demo/<estate>')
     .action((options: { estate?: string; once?: boolean; json?: boolean; dir?: string }) =>
-      run((context) =>
-        demoCommand(context, { estate: options.estate, once: options.once === true, json: options.json === true, dir: options.dir }),
+      run(async (context) =>
+        (await import('./demo/demo.ts')).demoCommand(context, {
+          estate: options.estate,
+          once: options.once === true,
+          json: options.json === true,
+          dir: options.dir,
+        }),
       )(),
     );
   program
@@ -126,7 +134,9 @@ function addLocalCommands(program: Command, run: Run): void {
     .description('run the local Azure and the local ServiceNow until Ctrl-C')
     .option(...estate)
     .option('--dir <folder>', 'where lab.json and its data are kept', '.defender-sync')
-    .action((options: { estate?: string; dir: string }) => run((context) => labCommand(context, options))());
+    .action((options: { estate?: string; dir: string }) =>
+      run(async (context) => (await import('./demo/lab-command.ts')).labCommand(context, options))(),
+    );
   program
     .command('temporal')
     .description('the temporal command line, pointed at the server of this folder')
@@ -134,5 +144,5 @@ function addLocalCommands(program: Command, run: Run): void {
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
-    .action((args: string[]) => run((context) => temporalCommand(context, args))());
+    .action((args: string[]) => run(async (context) => (await import('./commands/temporal.ts')).temporalCommand(context, args))());
 }

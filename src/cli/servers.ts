@@ -1,7 +1,7 @@
 /**
  * The two servers a command needs: those of the configuration, or the ones that come along, in the state folder.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client, Connection } from '@temporalio/client';
 import { z } from 'zod';
@@ -106,6 +106,10 @@ function temporalRecordFile(stateDir: string): string {
 export function writeTemporalRecord(stateDir: string, record: TemporalRecord): void {
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(temporalRecordFile(stateDir), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+export function removeTemporalRecord(stateDir: string): void {
+  rmSync(temporalRecordFile(stateDir), { force: true });
 }
 
 /** What the last command of this folder that had a local server wrote; the server may be gone by now. */

@@ -7,7 +7,7 @@ import { configurationOf } from '../configuration.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
-import { renderReport } from '../render-report.ts';
+import { orderedReport, renderReport } from '../render/report.ts';
 import { openLedgerOf } from '../servers.ts';
 
 export interface ReportOptions {
@@ -37,7 +37,7 @@ export async function reportCommand(context: CliContext, { deployment, run, json
     const found: Report[] = [];
     for (const selector of selectors) {
       const report = await readReport(ledger.database, selector);
-      if (report !== undefined) found.push(report);
+      if (report !== undefined) found.push(orderedReport(report));
     }
     return found;
   });

@@ -1,12 +1,11 @@
 /** `defender-sync sync [deployment]` */
 import { deploymentConfig, deploymentNames, type Configuration } from '../../config/index.ts';
-import type { Report } from '../../model.ts';
 import { configurationOf } from '../configuration.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
-import { outcomeText, renderReport } from '../render-report.ts';
-import { runDeployments, type FinishedRun } from '../runs/run-deployments.ts';
+import { renderRun, reportOrStub, type FinishedRun } from '../render/run.ts';
+import { runDeployments } from '../runs/run-deployments.ts';
 import { createOwnWorker, hasWorker, type OwnWorker } from '../runs/worker.ts';
 import { openLedgerOf, openTemporal, type OpenTemporal } from '../servers.ts';
 
@@ -76,31 +75,4 @@ export function printRuns(
     output.print(renderRun(run, output.style));
     output.print('');
   }
-}
-
-/** One run as text; what the report has no place for (a refused preflight, a cancellation) stands below it. */
-export function renderRun({ deployment, outcome, because, report, page }: FinishedRun, style: CliContext['output']['style']): string {
-  const said = because === null || (report?.integrations ?? []).some((integration) => integration.because?.includes(because) === true);
-  return [
-    report === undefined
-      ? `${style.bold(deployment)} ${outcomeText(outcome, style)}: ${because ?? 'no report was written'}`
-      : renderReport(report, style),
-    ...(said || report === undefined ? [] : [`  ${outcomeText('!', style, outcome)} ${because}`]),
-    ...(page === undefined ? [] : [style.dim(`  ${page}`)]),
-  ].join('\n');
-}
-
-/** A run that ended before it could write its report, in the shape of one. */
-function reportOrStub(run: FinishedRun): Report | (Omit<Report, 'run' | 'seconds'> & { run: null; seconds: null; because: string | null }) {
-  if (run.report !== undefined) return run.report;
-  return {
-    deployment: run.deployment,
-    run: null,
-    mode: 'sync',
-    outcome: run.outcome,
-    because: run.because,
-    integrations: [],
-    calls: { azure: 0, serviceNowReads: 0, serviceNowWrites: 0, serviceNowBookkeeping: 0 },
-    seconds: null,
-  };
 }

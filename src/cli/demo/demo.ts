@@ -1,17 +1,19 @@
 /** `defender-sync demo`: everything on this machine, the main job done twice, and then left up to look at. */
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { deploymentNames, type Configuration } from '../../config/index.ts';
 import { SyncError } from '../../errors.ts';
 import { acquireEmbeddedPostgres } from '../../ledger/server/index.ts';
 import { acquireTemporalDevServer } from '../../temporal/dev-server.ts';
-import { renderRun } from '../commands/sync.ts';
+import { readStatus } from '../../ledger/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases, type Releases } from '../releases.ts';
-import { runDeployments, type FinishedRun, type RunPlaces } from '../runs/run-deployments.ts';
+import { runDeployments, type RunPlaces } from '../runs/run-deployments.ts';
+import { orderedReport } from '../render/report.ts';
+import { renderRun, type FinishedRun } from '../render/run.ts';
 import { createOwnWorker } from '../runs/worker.ts';
-import { openLedgerOf, openTemporal, writeTemporalRecord } from '../servers.ts';
+import { openLedgerOf, openTemporal, readTemporalRecord, removeTemporalRecord, writeTemporalRecord } from '../servers.ts';
 import { counted } from '../table.ts';
 import { writeDemoConfiguration } from './demo-configuration.ts';
 import { parseEstate } from './estate.ts';
@@ -38,7 +40,9 @@ export async function demoCommand(context: CliContext, options: DemoOptions): Pr
   return withReleases(async (releases) => {
     await takeFolder(dir, releases);
     const stage = await setStage(context, { dir, estate: estate.spec, announce: options.dir === undefined }, releases);
-    const first = await runAll(context, stage, 'First runs: everything is new to ServiceNow.');
+    const continued = (await readStatus(stage.ledger.database)).length > 0;
+    const news = continued ? 'what an earlier demo wrote is still there' : 'everything is new to ServiceNow';
+    const first = await runAll(context, stage, `First runs: ${news}.`);
     if (first === undefined) return exitCodes.interrupted;
     showRuns(context, first, options);
     const second = await runAll(context, stage, 'Second runs: nothing has changed, so nothing should be written.');
@@ -103,8 +107,10 @@ function announceServers(
   lab: RunningLab,
   releases: Releases,
 ): void {
-  mkdirSync(stateDir, { recursive: true });
-  writeTemporalRecord(resolve(stateDir), { address: server.address, namespace: server.namespace, uiUrl: server.uiUrl });
+  writeTemporalRecord(stateDir, { address: server.address, namespace: server.namespace, uiUrl: server.uiUrl });
+  releases.defer(() => {
+    if (readTemporalRecord(stateDir)?.address === server.address) removeTemporalRecord(stateDir);
+  });
   const labFile = resolve(stateDir, 'lab.json');
   rmSync(labFile, { force: true });
   copyFileSync(lab.file, labFile);
@@ -148,7 +154,7 @@ function verdict({ output }: CliContext, first: readonly FinishedRun[], second: 
 
 function reportsOf(runs: readonly FinishedRun[]): unknown[] {
   return runs.map(({ report, deployment, outcome, because }) => {
-    if (report !== undefined) return report;
+    if (report !== undefined) return orderedReport(report);
     throw new SyncError({
       kind: 'bug',
       message: `The run of ${deployment} left no report (${outcome}${because === null ? '' : `: ${because}`}).`,

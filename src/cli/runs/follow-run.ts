@@ -19,7 +19,7 @@ export type RunEnding =
 export interface FollowOptions {
   readonly view: ProgressView;
   /** Counts of the run so far, from the ledger. */
-  readonly countsOf: (deployment: string, workflowRunId: string) => Promise<Readonly<Record<string, number>>>;
+  readonly countsOf: (workflowRunId: string) => Promise<Readonly<Record<string, number>>>;
   /** Ends following, not the run. */
   readonly signal: AbortSignal;
   /** Called once when no worker has taken the run for {@link noWorkerAfterMs}; what to tell the person meanwhile. */
@@ -130,7 +130,7 @@ async function lookAt(run: StartedRun, countsOf: FollowOptions['countsOf']): Pro
   try {
     const { typedSearchAttributes, historyLength } = await run.handle.describe();
     const phase = typedSearchAttributes.get(searchAttributes.phase);
-    const counts = await countsOf(run.deployment, run.workflowRunId);
+    const counts = await countsOf(run.workflowRunId);
     // Started and task scheduled: two events that need no worker.
     return { phase: phase ?? 'waiting for a worker', counts, taken: historyLength > 2 };
   } catch (error) {

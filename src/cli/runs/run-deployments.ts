@@ -2,9 +2,9 @@
 import type { Client } from '@temporalio/client';
 import { defaultTaskQueue, type RunMode } from '../../../workflows/contract.ts';
 import type { Configuration } from '../../config/index.ts';
-import { readReport, type Ledger } from '../../ledger/index.ts';
-import type { Report, RunOutcome } from '../../model.ts';
+import { readProgress, readReport, type Ledger } from '../../ledger/index.ts';
 import type { CliContext } from '../context.ts';
+import type { FinishedRun } from '../render/run.ts';
 import { createProgressView } from '../progress.ts';
 import { runPage, type OpenTemporal } from '../servers.ts';
 import { formatSeconds } from '../table.ts';
@@ -26,17 +26,6 @@ export interface RunRequest {
   readonly onNoWorker: () => string;
 }
 
-export interface FinishedRun {
-  readonly deployment: string;
-  readonly outcome: RunOutcome;
-  /** One sentence when it did not succeed. */
-  readonly because: string | null;
-  /** Undefined when the run ended before it could write one. */
-  readonly report: Report | undefined;
-  /** Of the run in the Web UI, where there is one. */
-  readonly page: string | undefined;
-}
-
 /**
  * Starts (or joins) a run of each deployment and follows them to their end.
  * Returns undefined when the person stopped following; the runs go on. Errors: as {@link startOrJoinRun} and {@link followRun}.
@@ -52,7 +41,12 @@ export async function runDeployments(
   const view = createProgressView(context.output, context.clock);
   const endings = await Promise.all(
     started.map((run) =>
-      followRun(run, { view, countsOf: () => Promise.resolve({}), signal: context.interrupts.signal, onNoWorker: request.onNoWorker }),
+      followRun(run, {
+        view,
+        countsOf: (id) => readProgress(ledger.database, id),
+        signal: context.interrupts.signal,
+        onNoWorker: request.onNoWorker,
+      }),
     ),
   );
   if (endings.some(({ ended }) => ended === 'not-yet')) return undefined;

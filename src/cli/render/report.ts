@@ -1,34 +1,26 @@
 /** The report of a run, for people. */
-import type { IntegrationReport, Report, RunOutcome } from '../model.ts';
-import type { Style } from './output.ts';
-import { counted, formatCount, formatSeconds, tableLines, type Column } from './table.ts';
+import type { IntegrationReport, Report, RunOutcome } from '../../model.ts';
+import type { Style } from '../output.ts';
+import { counted, formatCount, formatSeconds, plainText, tableLines, type Column } from '../table.ts';
 
-const columns: readonly Column[] = [
-  { title: 'integration' },
-  { title: 'outcome' },
-  ...['read', 'created', 'updated', 'unchanged', 'closed', 'parked', 'excluded', 'quarantined'].map(
-    (title) => ({ title, align: 'right' }) as const,
-  ),
-];
+const counts = ['read', 'created', 'updated', 'unchanged', 'closed', 'parked', 'excluded', 'quarantined'] as const;
+type Count = (typeof counts)[number];
+/** What is mostly nought is shown where it is not. */
+const alwaysShown: ReadonlySet<Count> = new Set(['read', 'created', 'updated', 'unchanged']);
 
 /** The report as lines of text: a headline, a table with one row per integration, what did not go well, what it took. */
 export function renderReport(report: Report, style: Style): string {
+  const shown = counts.filter((count) => alwaysShown.has(count) || report.integrations.some((integration) => integration[count] > 0));
   const rows = report.integrations.map((integration, index) => [
     `${index + 1} ${integration.name}`,
     outcomeText(integration.outcome, style),
-    ...(
-      [
-        integration.read,
-        integration.created,
-        integration.updated,
-        integration.unchanged,
-        integration.closed,
-        integration.parked,
-        integration.excluded,
-        integration.quarantined,
-      ] as const
-    ).map((count) => (integration.outcome === 'not-run' ? '' : count === 0 ? style.dim('–') : formatCount(count))),
+    ...shown.map((count) => countText(integration, count, style)),
   ]);
+  const columns: readonly Column[] = [
+    { title: 'integration' },
+    { title: 'outcome' },
+    ...shown.map((title) => ({ title, align: 'right' }) as const),
+  ];
   const [head = '', ...body] = tableLines(columns, rows);
   const plan = report.mode === 'plan' ? ' · plan (nothing was sent)' : '';
   return [
@@ -39,6 +31,11 @@ export function renderReport(report: Report, style: Style): string {
     '',
     `  ${summary(report)}`,
   ].join('\n');
+}
+
+function countText(integration: IntegrationReport, count: Count, style: Style): string {
+  if (integration.outcome === 'not-run') return '';
+  return integration[count] === 0 ? style.dim('–') : formatCount(integration[count]);
 }
 
 /** What did not go as it should, each reason once with the integrations that give it. */
@@ -63,7 +60,7 @@ function reasonOf({ because, scopes: { partial, failed, notApplicable } }: Integ
     partial > 0 ? `${counted(partial, 'scope')} read in part` : '',
     notApplicable > 0 ? `${counted(notApplicable, 'scope')} without the plan for it` : '',
   ];
-  return [because ?? '', ...scopes].filter((text) => text !== '').join('; ');
+  return [plainText(because ?? ''), ...scopes].filter((text) => text !== '').join('; ');
 }
 
 function summary({ calls, mode }: Report): string {
@@ -89,4 +86,33 @@ export function outcomeText(text: string, style: Style, of: string = text): stri
     running: style.bold,
   };
   return of in known ? known[of as keyof typeof known](text) : text;
+}
+
+/** The report with its keys in the order in which people read them; the ledger does not keep an order. */
+export function orderedReport({ deployment, run, mode, outcome, integrations, calls, seconds }: Report): Report {
+  return {
+    deployment,
+    run,
+    mode,
+    outcome,
+    integrations: integrations.map(({ name, outcome: how, because, scopes, ...numbers }) => ({
+      name,
+      outcome: how,
+      because,
+      scopes: { complete: scopes.complete, partial: scopes.partial, failed: scopes.failed, notApplicable: scopes.notApplicable },
+      ...orderedCounts(numbers),
+    })),
+    calls: {
+      azure: calls.azure,
+      serviceNowReads: calls.serviceNowReads,
+      serviceNowWrites: calls.serviceNowWrites,
+      serviceNowBookkeeping: calls.serviceNowBookkeeping,
+    },
+    seconds,
+  };
+}
+
+function orderedCounts(numbers: Pick<IntegrationReport, Count>): Pick<IntegrationReport, Count> {
+  const { read, excluded, quarantined, created, updated, unchanged, closed, parked } = numbers;
+  return { read, excluded, quarantined, created, updated, unchanged, closed, parked };
 }

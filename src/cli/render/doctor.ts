@@ -1,0 +1,22 @@
+/** What the preflight found, for people. */
+import type { CheckFinding } from '../../../workflows/contract.ts';
+import { renderFindings } from '../../preflight/render.ts';
+import type { Output } from '../output.ts';
+import { counted } from '../table.ts';
+
+/** The findings of one deployment: what it comes to, then each one, the worst first. */
+export function renderDoctor(
+  deployment: string,
+  findings: readonly CheckFinding[],
+  { style, hasColours }: Pick<Output, 'style' | 'hasColours'>,
+): string {
+  const blocking = findings.filter(({ verdict }) => verdict === 'blocking').length;
+  const others = findings.filter(({ verdict }) => verdict === 'warning' || verdict === 'not-readable').length;
+  const headline =
+    blocking > 0
+      ? style.bad(`would not run: ${counted(blocking, 'check')} of ${findings.length} ${blocking === 1 ? 'blocks' : 'block'} it`)
+      : others > 0
+        ? style.warning(`is ready to run, with ${counted(others, 'remark')}`)
+        : style.good('is ready to run');
+  return `${style.bold(deployment)} ${headline}\n\n${renderFindings(findings, { colours: hasColours })}`;
+}
