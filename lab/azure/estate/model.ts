@@ -145,7 +145,7 @@ export interface EstateTruth {
     /** Distinct CVE ids in those findings. */
     cves: number;
   };
-  connectors: number;
+  connectors: { all: number; awsAndGcp: number };
 }
 
 /** A simulated change of statuses: this share of rows changes sides, chosen by the seed. */

@@ -2,10 +2,11 @@ import { COMPANY_ASSESSMENTS, COMPANY_PROFILE } from './company.ts';
 import { createGeneratedEstate } from './generated/index.ts';
 import { BENCH_PROFILE } from './generated/profile.ts';
 import type { Estate, EstateChanges } from './model.ts';
+import { loadRecordings } from './recordings/index.ts';
 
 /**
- * Opens an estate by its name: `company` (the default) or `generated:<seed>:<assessments>`.
- * Throws where the name is none of these.
+ * Opens an estate by its name: `company` (the default), `generated:<seed>:<assessments>`, `recordings:<dir>`.
+ * Throws where the name is none of these, or where a recorded file is missing.
  */
 export async function openEstate(spec: string, changes: EstateChanges): Promise<Estate> {
   if (spec === '' || spec === 'company') {
@@ -16,5 +17,6 @@ export async function openEstate(spec: string, changes: EstateChanges): Promise<
     const [, seed = '', assessments = ''] = generated;
     return createGeneratedEstate({ name: spec, profile: BENCH_PROFILE, seed, assessments: Number(assessments), changes });
   }
-  throw new Error(`Unknown estate '${spec}': use company or generated:<seed>:<assessments>.`);
+  if (spec.startsWith('recordings:')) return loadRecordings(spec.slice('recordings:'.length), changes);
+  throw new Error(`Unknown estate '${spec}': use company, generated:<seed>:<assessments> or recordings:<dir>.`);
 }

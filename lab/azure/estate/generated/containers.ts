@@ -58,7 +58,7 @@ export interface ContainerEstate {
   detections(image: Image): readonly Detection[];
   isUnhealthy(detection: Detection): boolean;
   statusOf(detection: Detection): ReturnType<typeof statusOf>;
-  partitions(): GraphPartition[];
+  readonly partitions: readonly GraphPartition[];
 }
 
 export function createContainers(input: {
@@ -117,6 +117,12 @@ export function createContainers(input: {
     },
   });
 
+  const partitions = [
+    partition(context.subscriptionId, '.containerimage', 'Azure', registryRows('Azure')),
+    partition(context.subscriptionId, '.containerimage', 'AWS', registryRows('AWS')),
+    partition(context.subscriptionId, '.containerimage', 'GCP', registryRows('GCP')),
+    partition(context.subscriptionId, 'K8s-container', 'Azure', runningRows),
+  ];
   return {
     images,
     runningImages,
@@ -127,12 +133,7 @@ export function createContainers(input: {
     detections: (image) => Array.from({ length: PACKAGES_PER_IMAGE }, (_unused, position) => detection(image, position)),
     isUnhealthy: (found) => status(found).code === 'Unhealthy',
     statusOf: status,
-    partitions: () => [
-      partition(context.subscriptionId, '.containerimage', 'Azure', registryRows('Azure')),
-      partition(context.subscriptionId, '.containerimage', 'AWS', registryRows('AWS')),
-      partition(context.subscriptionId, '.containerimage', 'GCP', registryRows('GCP')),
-      partition(context.subscriptionId, 'K8s-container', 'Azure', runningRows),
-    ],
+    partitions,
   };
 }
 

@@ -59,8 +59,7 @@ export function createGeneratedEstate(input: {
     profile,
     subscriptions.map(({ subscriptionId }) => subscriptionId),
   );
-  const hasPaidPlan = (subscriptionId: string): boolean =>
-    (changes.planTiers.get(subscriptionId.toLowerCase()) ?? (find(subscriptionId).profile.paidPlan ? 'Standard' : 'Free')) === 'Standard';
+  const hasPaidPlan = (subscriptionId: string): boolean => find(subscriptionId).hasPaidPlan();
   const customStandardKeys = catalogue
     .rulesFor('subscription')
     .slice(0, 6)
@@ -131,7 +130,7 @@ export function createGeneratedEstate(input: {
         subscriptions: subscriptionIds.map(find),
         managementGroups,
         metadataCap,
-        hasPaidPlan,
+        changes,
         securityStandards: standardsOf,
       }),
   };

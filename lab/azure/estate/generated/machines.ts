@@ -24,7 +24,7 @@ export interface MachineEstate {
   readonly rows: readonly MachineRow[];
   /** As the REST list gives them. */
   restRows(): Rows;
-  partitions(): GraphPartition[];
+  readonly partitions: readonly GraphPartition[];
 }
 
 export function createMachines(input: {
@@ -43,25 +43,24 @@ export function createMachines(input: {
       size: rows.length,
       at: (index) => machineRestRow(context, rowsOf(rows).at(index), statusAt(rowsOf(rows).at(index))),
     }),
-    partitions: () =>
-      [...Map.groupBy(rows, ({ rule }) => rule.category)].map(([category, ofCategory]) => {
-        const sorted = ofCategory.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
-        return {
-          table: 'securityresources',
-          subscriptionId: context.subscriptionId,
-          constants: new Map([
-            ['type', 'microsoft.security/assessments'],
-            ['subscriptionId', context.subscriptionId],
-            ['properties.metadata.recommendationCategory', category],
-            ['properties.metadata.assessmentType', 'DynamicBuiltIn'],
-            ['properties.resourceDetails.Source', 'Azure'],
-          ]),
-          rows: {
-            size: sorted.length,
-            at: (index) => machineGraphRow(context, rowsOf(sorted).at(index), statusAt(rowsOf(sorted).at(index))),
-          },
-        };
-      }),
+    partitions: [...Map.groupBy(rows, ({ rule }) => rule.category)].map(([category, ofCategory]) => {
+      const sorted = ofCategory.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
+      return {
+        table: 'securityresources',
+        subscriptionId: context.subscriptionId,
+        constants: new Map([
+          ['type', 'microsoft.security/assessments'],
+          ['subscriptionId', context.subscriptionId],
+          ['properties.metadata.recommendationCategory', category],
+          ['properties.metadata.assessmentType', 'DynamicBuiltIn'],
+          ['properties.resourceDetails.Source', 'Azure'],
+        ]),
+        rows: {
+          size: sorted.length,
+          at: (index) => machineGraphRow(context, rowsOf(sorted).at(index), statusAt(rowsOf(sorted).at(index))),
+        },
+      };
+    }),
   };
 }
 

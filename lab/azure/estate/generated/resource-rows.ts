@@ -10,7 +10,7 @@ export interface ResourceEstate {
   list(): Rows;
   connectors(): JsonObject[];
   tagsOf(scope: string): JsonObject | undefined;
-  partitions(): GraphPartition[];
+  readonly partitions: readonly GraphPartition[];
 }
 
 const CONTAINER_LOCATION = 'westeurope';
@@ -50,7 +50,7 @@ export function createResources(input: {
       const number = Number(/\/resourcegroups\/[^/]*-(\d+)(?:\/|$)/.exec(lower)?.[1] ?? NaN);
       return Number.isInteger(number) && number < layout.blockCount ? layout.block(number).tags : undefined;
     },
-    partitions: () => [
+    partitions: [
       graphPartition('resources', subscriptionId, { size: inBlocks.size, at: (index) => graphRow(inBlocks.at(index)) }),
       graphPartition('resources', subscriptionId, { size: hosts.length, at: (index) => graphRow(rowsOf(hosts).at(index)) }),
       graphPartition('resourcecontainers', subscriptionId, rowsOf([graphRow(subscriptionItem(naming))])),

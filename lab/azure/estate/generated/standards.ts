@@ -126,7 +126,7 @@ function standardRow(id: string, name: string, states: readonly string[]): JsonO
   return {
     id,
     name,
-    type: 'Microsoft.Security/regulatoryComplianceStandards',
+    type: 'Microsoft.Security/regulatoryComplianceStandard',
     properties: { state, passedControls: passed, failedControls: failed, skippedControls: skipped, unsupportedControls: unsupported },
   };
 }
@@ -136,7 +136,7 @@ function controlRow(id: string, control: StandardPlan['controls'][number], state
   return {
     id,
     name: control.name,
-    type: 'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls',
+    type: 'Microsoft.Security/regulatoryComplianceControl',
     properties: {
       description: control.description,
       state,
@@ -153,7 +153,7 @@ function assessmentRow(controlId: string, key: string, facts: KeyFacts, subscrip
   return {
     id: `${controlId}/regulatoryComplianceAssessments/${key}`,
     name: key,
-    type: 'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls/regulatoryComplianceAssessments',
+    type: 'Microsoft.Security/regulatoryComplianceAssessment',
     properties: {
       description: facts.titleOf(key),
       assessmentType: 'Assessment',

@@ -32,26 +32,35 @@ const NOT_APPLICABLE: readonly (readonly [cause: string, description: string])[]
   ['NA', ''],
 ];
 
-/** The status of row `ordinal` of a stream of rows, with the flips that met it. */
+/** The share of a row's draw from which on it does not apply, and below which it is healthy. */
+const NOT_APPLICABLE_FROM = 88;
+const HEALTHY_BELOW = 55;
+
+/** The code of row `ordinal` of a stream of rows, with the flips that met it. */
+export function statusCodeOf(seed: number, stream: number, ordinal: number, changes: EstateChanges): StatusCode {
+  const share = hash32(seed, stream, ordinal, 1) % 100;
+  if (share >= NOT_APPLICABLE_FROM) return 'NotApplicable';
+  return share < HEALTHY_BELOW !== lastFlip(seed, stream, ordinal, changes.flips).odd ? 'Healthy' : 'Unhealthy';
+}
+
+/** The whole status of that row. */
 export function statusOf(seed: number, stream: number, ordinal: number, changes: EstateChanges): Status {
+  const code = statusCodeOf(seed, stream, ordinal, changes);
   const draw = hash32(seed, stream, ordinal, 1);
-  const share = draw % 100;
   const firstMs = ESTATE_EPOCH_MS - (hash32(seed, stream, ordinal, 2) % 400) * DAY_MS - (draw % DAY_MS);
   const changedMs = firstMs + (hash32(seed, stream, ordinal, 3) % 30) * (DAY_MS / 10);
-  const dates = { firstEvaluationDate: timestamp(firstMs), statusChangeDate: timestamp(changedMs) };
-  if (share >= 88) {
+  const firstEvaluationDate = timestamp(firstMs);
+  if (code === 'NotApplicable') {
     const [cause, description] = choose(NOT_APPLICABLE, draw >>> 8);
-    return { code: 'NotApplicable', cause, description, ...dates };
+    return { code, cause, description, firstEvaluationDate, statusChangeDate: timestamp(changedMs) };
   }
-  const flip = lastFlip(seed, stream, ordinal, changes.flips);
-  const healthy = share < 55 !== flip.odd;
   return {
-    code: healthy ? 'Healthy' : 'Unhealthy',
+    code,
     // Healthy can carry a cause too (azure.md §1.4).
-    cause: healthy && share % 20 === 0 ? 'JitIsEnabled' : undefined,
+    cause: code === 'Healthy' && (draw % 100) % 20 === 0 ? 'JitIsEnabled' : undefined,
     description: undefined,
-    ...dates,
-    ...(flip.at === undefined ? {} : { statusChangeDate: flip.at }),
+    firstEvaluationDate,
+    statusChangeDate: lastFlip(seed, stream, ordinal, changes.flips).at ?? timestamp(changedMs),
   };
 }
 

@@ -2,8 +2,16 @@ import { randomAt } from '../../../kit/random.ts';
 import { objectAt, textAt, type JsonObject } from '../../json.ts';
 import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
 import type { SoftwarePackage } from '../catalogue/software.ts';
-import { concatRows, type EstateChanges, type GraphPartition, type RegulatoryStandard, type Rows, type StatusCounts } from '../model.ts';
-import { classicStatus, graphEnvelope, graphRow, restRow, type RowContext } from './assessment-rows.ts';
+import {
+  concatRows,
+  rowsOf,
+  type EstateChanges,
+  type GraphPartition,
+  type RegulatoryStandard,
+  type Rows,
+  type StatusCounts,
+} from '../model.ts';
+import { classicCode, graphEnvelope, graphRow, restRow, type RowContext } from './assessment-rows.ts';
 import { createContainers, type ContainerEstate } from './containers.ts';
 import { hash32 } from './hash.ts';
 import { createLayout, type Layout, type RowReference } from './layout.ts';
@@ -11,6 +19,7 @@ import { createMachines, type MachineEstate } from './machines.ts';
 import type { NamingContext } from './naming.ts';
 import type { EstateProfile, SubscriptionProfile } from './profile.ts';
 import { createResources, type ResourceEstate } from './resource-rows.ts';
+import type { StatusCode } from './status.ts';
 import { regulatoryRows, type StandardPlan } from './standards.ts';
 
 /** Everything one generated subscription holds. */
@@ -26,7 +35,8 @@ export interface SubscriptionEstate {
   /** Rows of the REST list. */
   readonly assessments: Rows;
   restRow(reference: RowReference): JsonObject;
-  statusOf(ordinal: number): ReturnType<typeof classicStatus>;
+  codeOf(ordinal: number): StatusCode;
+  hasPaidPlan(): boolean;
   regulatory(): readonly RegulatoryStandard[];
   partitions(): GraphPartition[];
 }
@@ -70,8 +80,13 @@ export function createSubscription(input: Input): SubscriptionEstate {
   const regulatory = perRevision(changes, () =>
     regulatoryRows(subscriptionId, standards, { counts: countByKey(layout, context), titleOf: (key) => titles.get(key) ?? key }),
   );
+  const graphStandards = regulatoryPartitions(context, standards, regulatory);
+  const hasPaidPlan = (): boolean =>
+    (changes.planTiers.get(subscriptionId) ?? (subscription.paidPlan ? 'Standard' : 'Free')) === 'Standard';
+  const fixedPartitions = [classicPartition(context, layout), ...machines.partitions, ...containers.partitions, ...resources.partitions];
   return {
     profile: subscription,
+    hasPaidPlan,
     subscriptionId,
     layout,
     machines,
@@ -81,15 +96,9 @@ export function createSubscription(input: Input): SubscriptionEstate {
     customMetadata,
     assessments: concatRows([{ size: layout.size, at: (index) => restRow(context, layout.rowAt(index)) }, machines.restRows()]),
     restRow: (reference) => restRow(context, reference),
-    statusOf: (ordinal) => classicStatus(context, ordinal),
+    codeOf: (ordinal) => classicCode(context, ordinal),
     regulatory,
-    partitions: () => [
-      classicPartition(context, layout),
-      ...machines.partitions(),
-      ...containers.partitions(),
-      ...resources.partitions(),
-      ...(subscription.paidPlan || changes.planTiers.get(subscriptionId) === 'Standard' ? regulatoryPartitions(context, regulatory()) : []),
-    ],
+    partitions: () => [...fixedPartitions, ...(hasPaidPlan() ? graphStandards : [])],
   };
 }
 
@@ -107,7 +116,7 @@ function countByKey(layout: Layout, context: RowContext): Map<string, StatusCoun
   for (const { rule, ordinal } of layout.rowsInPlan()) {
     const count = counts.get(rule.key) ?? { healthy: 0, unhealthy: 0, notApplicable: 0 };
     counts.set(rule.key, count);
-    const { code } = classicStatus(context, ordinal);
+    const code = classicCode(context, ordinal);
     if (code === 'Healthy') count.healthy += 1;
     else if (code === 'Unhealthy') count.unhealthy += 1;
     else count.notApplicable += 1;
@@ -161,30 +170,51 @@ function classicPartition(context: RowContext, layout: Layout): GraphPartition {
   };
 }
 
-/** The three regulatory types of Resource Graph (azure.md §1.8). */
-function regulatoryPartitions(context: RowContext, standards: readonly RegulatoryStandard[]): GraphPartition[] {
+/**
+ * The three regulatory types of Resource Graph (azure.md §1.8). How many rows there are follows from the standards; the rows
+ * themselves need every status of the subscription, so they wait until one is asked for.
+ */
+function regulatoryPartitions(
+  context: RowContext,
+  plans: readonly StandardPlan[],
+  standards: () => readonly RegulatoryStandard[],
+): GraphPartition[] {
   const type = 'microsoft.security/regulatorycompliancestandards';
-  const controls = standards.flatMap((standard) => standard.controls);
-  const levels: readonly (readonly [type: string, rows: readonly JsonObject[]])[] = [
-    [type, standards.map(({ row }) => row)],
-    [`${type}/regulatorycompliancecontrols`, controls.map(({ row }) => row)],
-    [`${type}/regulatorycompliancecontrols/regulatorycomplianceassessments`, controls.flatMap(({ assessments }) => assessments)],
+  const controls = plans.flatMap((plan) => plan.controls);
+  const controlsIn = (): RegulatoryStandard['controls'] => standards().flatMap((standard) => standard.controls);
+  const levels: readonly { type: string; size: number; rows: () => readonly JsonObject[] }[] = [
+    { type, size: plans.length, rows: () => standards().map(({ row }) => row) },
+    { type: `${type}/regulatorycompliancecontrols`, size: controls.length, rows: () => controlsIn().map(({ row }) => row) },
+    {
+      type: `${type}/regulatorycompliancecontrols/regulatorycomplianceassessments`,
+      size: controls.reduce((sum, { keys }) => sum + keys.length, 0),
+      rows: () => controlsIn().flatMap(({ assessments }) => assessments),
+    },
   ];
-  return levels.map(([level, rows]) => {
-    const sorted = rows.toSorted((left, right) => (textAt(left, 'id').toLowerCase() < textAt(right, 'id').toLowerCase() ? -1 : 1));
+  return levels.map((level) => {
+    const sorted = perRevision(context.changes, () =>
+      level.rows().toSorted((left, right) => (textAt(left, 'id').toLowerCase() < textAt(right, 'id').toLowerCase() ? -1 : 1)),
+    );
     return {
       table: 'securityresources',
       subscriptionId: context.subscriptionId,
-      constants: new Map([
-        ['type', level],
+      constants: new Map<string, string | null>([
+        ['type', level.type],
         ['subscriptionId', context.subscriptionId],
+        ['properties.metadata.recommendationCategory', null],
       ]),
       rows: {
-        size: sorted.length,
+        size: level.size,
         at: (index) => {
-          const row = sorted[index] ?? {};
+          const row = rowsOf(sorted()).at(index);
           const properties = { ...objectAt(row, 'properties'), scope: 'Subscription' };
-          return graphEnvelope(context, { id: textAt(row, 'id'), name: textAt(row, 'name'), resourceGroup: '', type: level, properties });
+          return graphEnvelope(context, {
+            id: textAt(row, 'id'),
+            name: textAt(row, 'name'),
+            resourceGroup: '',
+            type: level.type,
+            properties,
+          });
         },
       },
     };
