@@ -113,8 +113,8 @@ async function ensureRunning<Details>(server: LeasedServer<Details>): Promise<Se
   if (running !== undefined && (await isRunning(running))) {
     if (details !== undefined && (await answers(server, { process: running, details }))) return { process: running, details };
     const others = otherUsers(server);
-    // One lease is our own caller's.
-    if (others.length > 1) {
+    // One lease is our own caller's. A server that ended while we asked it is not hung.
+    if (others.length > 1 && (await isRunning(running))) {
       throw new SyncError({
         kind: 'transient',
         service: server.service,

@@ -121,6 +121,23 @@ test('a server that hangs is replaced when nobody else uses it, and named when s
   await replaced.release();
 });
 
+test('a server that dies while it is asked is started again, although others use it', async () => {
+  const server = sleepServer();
+  const user = await acquireLease(server);
+  const dying: LeasedServer<{ number: number }> = {
+    ...server,
+    probe: async (record) => {
+      await stopProcess(record.process, [{ signal: 'SIGKILL', waitMs: 5_000 }]);
+      return false;
+    },
+  };
+  const next = await acquireLease(dying);
+  expect(next.record.process.pid).not.toBe(user.record.process.pid);
+  expect(await isRunning(next.record.process)).toBe(true);
+  await user.release();
+  await next.release();
+});
+
 test('a start that fails leaves no process behind, and the lease is given back', async () => {
   const broken = sleepServer();
   const server: LeasedServer<{ number: number }> = {
