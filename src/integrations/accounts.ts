@@ -7,7 +7,7 @@ import type { JsonObject, Read, ReadContext, Related } from '../model.ts';
 import { isGuid } from '../inventory/azure-id.ts';
 import { asText } from './fields.ts';
 import { subscriptionScope } from './reads.ts';
-import { body, looseRow, rowParser, text } from './row.ts';
+import { armId, body, looseRow, rowParser, text } from './row.ts';
 import { cleanLine } from './text.ts';
 
 export const parseSubscription = rowParser(
@@ -28,7 +28,7 @@ export const parseConnector = rowParser(
       environmentData: looseRow({ projectDetails: looseRow({ projectId: text }).optional() }).optional(),
     }),
   }),
-  (row) => row.id,
+  armId('microsoft.security/securityconnectors'),
   ({ name, properties }, id) => {
     const environment = properties.environmentName?.toLowerCase();
     // Code platforms have connectors too; they have no cloud account.

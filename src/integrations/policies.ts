@@ -13,7 +13,7 @@ import type { Derived, DesiredRecord, Integration, JsonObject, ObservedId, Obser
 import { asText, asTexts, flagged } from './fields.ts';
 import { armScopes } from './reads.ts';
 import type { ArmScope } from './reads.ts';
-import { body, flag, looseRow, rowParser, text } from './row.ts';
+import { armId, body, flag, looseRow, rowParser, text } from './row.ts';
 import { cleanLine, paragraphs, textOfHtml } from './text.ts';
 import { serviceNowTimeOf } from './time.ts';
 
@@ -53,24 +53,19 @@ function definitionBody({ id, name, properties, systemData }: Definition): JsonO
 export const parsePolicyDefinition = rowParser(
   'policy-definition',
   definition,
-  (row) => row.id,
+  armId('microsoft.authorization/policydefinitions'),
   (row) => ({ group: '', body: definitionBody(row) }),
 );
 
-export const parsePolicySet = rowParser(
-  'policy-set',
-  definition,
-  (row) => row.id,
-  (row) => {
-    const members = new Set((row.properties.policyDefinitions ?? []).map((member) => member.policyDefinitionId.toLowerCase()));
-    return { group: '', body: { ...definitionBody(row), members: [...members].sort() } };
-  },
-);
+export const parsePolicySet = rowParser('policy-set', definition, armId('microsoft.authorization/policysetdefinitions'), (row) => {
+  const members = new Set((row.properties.policyDefinitions ?? []).map((member) => member.policyDefinitionId.toLowerCase()));
+  return { group: '', body: { ...definitionBody(row), members: [...members].sort() } };
+});
 
 export const parsePolicyAssignment = rowParser(
   'policy-assignment',
   looseRow({ id: z.string(), properties: looseRow({ policyDefinitionId: z.string() }) }),
-  (row) => row.id,
+  armId('microsoft.authorization/policyassignments'),
   (row) => ({ group: '', body: { assigned: row.properties.policyDefinitionId.toLowerCase() } }),
 );
 

@@ -81,6 +81,12 @@ export function rowParser<Row>(
   };
 }
 
+/** Takes the row's id if it is an ARM id of that type, at whatever scope: `…/providers/{type}/{name}`. @param type in lower case */
+export function armId(type: string): (row: { readonly id: string }) => string | Problem {
+  const path = new RegExp(`/providers/${type.replaceAll('.', '\\.')}/[^/]+/*$`, 'i');
+  return ({ id }) => (path.test(id) ? id : { problem: `id is not that of ${type}` });
+}
+
 /** The id of a row as far as it can be read, for the quarantine list. */
 function readableId(row: unknown): string | undefined {
   if (typeof row !== 'object' || row === null) return undefined;

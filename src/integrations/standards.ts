@@ -16,7 +16,7 @@ import { asText, asTexts } from './fields.ts';
 import { keyOf, missingMetadataRead, placeholderTest, reasonNoTest } from './metadata.ts';
 import { naturalKey, observedId } from './natural-key.ts';
 import { kql, subscriptionGroups, subscriptionScope } from './reads.ts';
-import { body, looseRow, rowParser, text } from './row.ts';
+import { armId, body, looseRow, rowParser, text } from './row.ts';
 import { cleanLine, cut, textOfHtml } from './text.ts';
 
 const regulatoryApiVersion = '2019-01-01-preview';
@@ -111,7 +111,7 @@ export const parseSecurityStandard = rowParser(
       assessments: z.array(looseRow({ assessmentKey: z.string() })).optional(),
     }),
   }),
-  (row) => row.id,
+  armId('microsoft.security/securitystandards'),
   ({ id, properties }) => {
     // The id's last segment, not the name: the two differ in a published example (azure.md §1.2).
     const standard = keyOf(undefined, id)?.toLowerCase() ?? '';
