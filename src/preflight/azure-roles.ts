@@ -10,7 +10,7 @@ export async function identityOf({ deployment, facts }: Pick<CheckContext, 'depl
   return (await facts.armClaims())?.objectId ?? '<object id of the managed identity>';
 }
 
-const commandsShown = 5;
+const commandsShown = 3;
 
 /** Steps that let `who` read Defender for Cloud on the given scopes, by portal and by command. */
 export function securityReaderOn(scopes: readonly string[], who: string): string {

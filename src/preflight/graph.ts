@@ -4,7 +4,7 @@
  */
 import { decodeClaims, type IncidentsProbe, type TokenClaims } from '../azure/index.ts';
 import { readDirectory, type DirectoryAnswer } from './graph-directory.ts';
-import { incidentRoles, microsoftGraph, windowsDefenderAtp } from './graph-permissions.ts';
+import { incidentRoles, microsoftGraph } from './graph-permissions.ts';
 import { blocking, isAnswer, ok } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
@@ -90,13 +90,8 @@ function remedyOf(clientId: string, directory: DirectoryAnswer | undefined): str
   if (directory?.verdict === 'no-consent') {
     return `A Global Administrator or Privileged Role Administrator opens ${page} › Grant admin consent, until both ${wanted.join(' and ')} show a green check; or: ${consent}`;
   }
-  const named = incidentRoles.map(({ name, role }) => `${name} (${role})`).join(' and ');
   const add = `az ad app permission add --id ${clientId} --api ${microsoftGraph} --api-permissions ${incidentRoles.map(({ role }) => `${role}=Role`).join(' ')}`;
-  return [
-    `1. ${page}: remove SecurityIncident entries of type Delegated.`,
-    `2. Add a permission › Microsoft Graph (${microsoftGraph}, not WindowsDefenderATP ${windowsDefenderAtp}) › Application permissions: ${named}; or: ${add}`,
-    `3. A Global Administrator or Privileged Role Administrator: Grant admin consent, until both show a green check; or: ${consent}`,
-  ].join(' ');
+  return `1. ${page}: remove SecurityIncident entries of type Delegated. 2. Add a permission › Microsoft Graph (not WindowsDefenderATP) › Application permissions: ${wanted.join(', ')}. 3. A Global or Privileged Role Administrator: Grant admin consent, until both show a green check. Or by command, the ids in the same order: ${add} && ${consent}`;
 }
 
 /** Undefined where the application may not read the directory, which is the usual case and no fault. */

@@ -48,51 +48,51 @@ function writeTo(table: string): Pick<Right, 'table' | 'prove'> {
 
 const rights: readonly Right[] = [
   {
-    feature: 'policies, tests, standards and test results (Configuration Compliance)',
+    feature: 'policies, tests, standards and results',
     roles: ['sn_vulc.write'],
     whenMissing: 'blocking',
     ...writeTo('sn_vulc_test'),
   },
   {
-    feature: 'CIs of cloud resources (Identification and Reconciliation)',
+    feature: 'CIs of cloud resources',
     roles: ['itil', 'asset'],
     whenMissing: 'blocking',
     table: undefined,
     prove: proveIdentification,
   },
   {
-    feature: 'reading the dictionary (sys_dictionary), without which no column can be used',
+    feature: 'reading the dictionary, without which no column can be used',
     roles: ['personalize_read_dictionary', 'personalize_dictionary', 'sn_sec_core.read_dictionary'],
     whenMissing: 'blocking',
     table: undefined,
     prove: async ({ facts }) => ((await facts.dictionary()).readable.columns ? 'allowed' : 'denied'),
   },
   {
-    feature: 'discovered items (Security Support Common)',
+    feature: 'discovered items',
     roles: ['sn_vulc.import_admin', 'sn_vul.vr_import_admin'],
     whenMissing: 'blocking',
     ...writeTo('sn_sec_cmn_src_ci'),
   },
   {
-    feature: 'placeholders of CVEs that the instance does not know (Vulnerability Response)',
+    feature: 'placeholders of CVEs that the instance does not know',
     roles: ['sn_vul.vulnerability_write'],
     whenMissing: 'warning',
     ...writeTo('sn_vul_nvd_entry'),
   },
   {
-    feature: 'container images, packages and findings (Container Vulnerability Response)',
+    feature: 'container images, packages and findings',
     roles: ['sn_vul_container.write_all'],
     whenMissing: 'warning',
     ...writeTo('sn_vul_container_image'),
   },
   {
-    feature: 'container vulnerable items (Container Vulnerability Response)',
+    feature: 'container vulnerable items',
     roles: ['sn_vul_container.create_vi', 'sn_vul_container.write_all'],
     whenMissing: 'warning',
     ...writeTo('sn_vul_container_image_vulnerable_item'),
   },
   {
-    feature: "the engine's own integration records; without them runs are not recorded on the instance",
+    feature: "records of the engine's runs on the instance",
     roles: ['sn_sec_int.admin', 'sn_vul_msft_tvm.configure_integration'],
     whenMissing: 'warning',
     ...writeTo('sn_sec_int_impl'),
@@ -135,18 +135,27 @@ export const serviceNowRoles: Check = {
     const dictionary = await context.facts.dictionary();
     const client = await context.facts.serviceNow();
     const written = new Set(context.tableSpecs.map(({ name }) => name));
-    const results: Result[] = [];
+    const lacking: Lacking[] = [];
     for (const right of rights) {
       const asked = right.table === undefined || (written.has(right.table) && dictionary.tables[right.table]?.state !== 'absent');
       if (!asked || right.roles.some((role) => held?.roles.includes(role)) || held?.roles.includes('admin')) continue;
       const proof = await right.prove(context, client);
-      if (proof !== 'allowed' && (held !== undefined || proof === 'denied')) results.push(missing(right, proof, context, held?.userName));
+      if (proof === 'denied' || (proof === 'unknown' && held !== undefined)) lacking.push({ right, proof });
     }
-    if (results.length > 0) return results;
+    if (lacking.length > 0) {
+      const who = held?.userName ?? configuredAccount(context);
+      const groups = (['blocking', 'warning'] as const).map((verdict) => lacking.filter(({ right }) => right.whenMissing === verdict));
+      return groups.filter((group) => group.length > 0).map((group) => missing(group, who));
+    }
     if (held === undefined) return [unknownRoles(context)];
     return [ok(`${held.userName} has every right that the engine needs (${counted(held.roles.length, 'role')}, inherited ones included).`)];
   },
 };
+
+interface Lacking {
+  readonly right: Right;
+  readonly proof: Proof;
+}
 
 interface Held {
   readonly userName: string;
@@ -164,14 +173,19 @@ async function readOwn(context: CheckContext): Promise<Held | undefined> {
   }
 }
 
-function missing(right: Right, proof: Proof, context: CheckContext, userName: string | undefined): Result {
-  const user = userName ?? configuredAccount(context);
-  const names = right.roles.join(' or ');
-  const tried = proof === 'denied' ? ' A try without effect was refused.' : '';
-  const evidence = `${user} has not the role ${names}, needed for ${right.feature}.${tried}`;
-  const [first] = right.roles;
-  const remedy = `In ServiceNow, User Administration › Users › ${user} › Roles › Edit: add ${first ?? names}${right.roles.length > 1 ? ` (or ${right.roles.slice(1).join(', ')})` : ''}. The engine signs in anew at the next run.`;
-  return right.whenMissing === 'blocking' ? blocking(evidence, remedy) : warning(evidence, remedy);
+/** One visit to the user's record: all roles that are missing for the same reason stand in one finding. */
+function missing(lacking: readonly Lacking[], who: string): Result {
+  const rows = lacking.map(({ right, proof }) => {
+    const tried = proof === 'denied' ? 'a try without effect was refused' : 'not tried';
+    return `${right.roles.join(' or ')} for ${right.feature} (${tried})`;
+  });
+  const add = lacking.map(({ right: { roles } }) => {
+    const [first = '', ...others] = roles;
+    return others.length === 0 ? first : `${first} (or ${others.join(', ')})`;
+  });
+  const evidence = `${who} lacks ${counted(lacking.length, 'role')}: ${rows.join('; ')}.`;
+  const remedy = `In ServiceNow, User Administration › Users › ${who} › Roles › Edit: add ${add.join(', ')}.`;
+  return lacking[0]?.right.whenMissing === 'warning' ? warning(evidence, remedy) : blocking(evidence, remedy);
 }
 
 function unknownRoles(context: CheckContext): Result {
@@ -213,7 +227,7 @@ export const serviceNowRunAsUser: Check = {
     } else if (!roles.includes(importRole) && !roles.includes('admin')) {
       wrong.push(
         blocking(
-          `The user ${name} has not the role ${importRole}: imports that run as it fail to write their attachments ("Error writing attachment").`,
+          `The user ${name} lacks the role ${importRole}: imports that run as it fail to write their attachments ("Error writing attachment").`,
           `${page} › Roles › Edit: add ${importRole}.`,
         ),
       );

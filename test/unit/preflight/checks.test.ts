@@ -83,7 +83,7 @@ const entra: Case[] = [
   },
 ];
 
-const bothPermissions = [`SecurityIncident.Read.All (${readAllRole})`, `SecurityIncident.ReadWrite.All (${readWriteAllRole})`];
+const bothPermissions = ['SecurityIncident.Read.All, SecurityIncident.ReadWrite.All', readAllRole, readWriteAllRole];
 const wholeRemedy = [
   ...bothPermissions,
   graphApi,
@@ -447,8 +447,8 @@ const access: Case[] = [
     },
     check: 'servicenow.roles',
     verdict: 'blocking',
-    evidence: ['sn_vulc.write', 'test results', 'refused'],
-    remedy: ['defender.sync', 'sn_vulc.write'],
+    evidence: ['defender.sync lacks 1 role: sn_vulc.write for policies', 'refused'],
+    remedy: ['Users › defender.sync › Roles › Edit: add sn_vulc.write.'],
   },
   {
     state: 'sn_vulc.write is missing, but the instance has rules of its own that admit us',
@@ -466,8 +466,30 @@ const access: Case[] = [
     },
     check: 'servicenow.roles',
     verdict: 'blocking',
-    evidence: ['itil or asset', 'Identification'],
+    evidence: ['itil or asset for CIs'],
     remedy: ['itil', 'asset'],
+  },
+  {
+    state: 'two necessary roles are missing',
+    change: (world) => {
+      withoutRoles(world, 'sn_vulc.write', 'personalize_read_dictionary');
+      world.writes['sn_vulc_test'] = refusal('forbidden', { status: 403 });
+      dictionaryOf(world).readable.columns = false;
+    },
+    check: 'servicenow.roles',
+    verdict: 'blocking',
+    evidence: ['lacks 2 roles'],
+    remedy: ['add sn_vulc.write, personalize_read_dictionary (or personalize_dictionary, sn_sec_core.read_dictionary).'],
+  },
+  {
+    state: 'a role is missing and the try tells nothing',
+    change: (world) => {
+      withoutRoles(world, 'sn_vulc.write');
+      world.writes['sn_vulc_test'] = refusal('rejected', { status: 400 });
+    },
+    check: 'servicenow.roles',
+    verdict: 'blocking',
+    evidence: ['sn_vulc.write', 'not tried'],
   },
   {
     state: 'the container role is missing',
@@ -845,6 +867,8 @@ describe.each([
     const [finding, ...others] = findings.filter((candidate) => candidate.check === check);
     expect(others).toEqual([]);
     expect(finding?.verdict).toBe(verdict);
+    // A remedy is steps, not a manual; histories have room for sentences.
+    expect(finding?.remedy?.length ?? 0).toBeLessThanOrEqual(1_000);
     for (const words of evidence ?? []) expect(finding?.evidence).toMatch(words);
     if (remedy === null) expect(finding?.remedy).toBeNull();
     else for (const words of remedy ?? []) expect(finding?.remedy).toMatch(words);
