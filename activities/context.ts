@@ -4,6 +4,7 @@ import type { Ledger, RunHandle } from '../src/ledger/index.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import type { Failpoints } from '../src/observability/failpoints.ts';
 import type { Logger } from '../src/observability/logger.ts';
+import type { Gate } from '../src/model.ts';
 import type { ServiceNowClient } from '../src/servicenow/index.ts';
 import type { InstanceModel } from './instance-model.ts';
 
@@ -27,5 +28,7 @@ export interface ActivityContext {
 export interface DeploymentClients {
   readonly azure: AzureClients;
   readonly tokens: TokenSource;
+  /** The gate that Azure requests pass, for token requests made by themselves. */
+  readonly azureGate: Gate;
   readonly serviceNow: ServiceNowClient;
 }

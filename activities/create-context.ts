@@ -26,8 +26,10 @@ export interface ContextOptions {
   readonly failpoint: Failpoints;
 }
 
-/** Longer than any request may take, so that a slot is never taken twice by the living. */
-const slotHoldMs = 4 * 60_000;
+/** How much longer than the platform's quota a request is waited for: its answer may come just before it is cut off. */
+const beyondQuotaMs = 15_000;
+/** Azure's longest request (a page of assessments may take two minutes, azure.md §4) and some more. */
+const longestAzureRequestMs = 3 * 60_000;
 /** One per concurrent transaction of a worker: lanes and scopes of a few activities at a time. */
 const ledgerConnections = 20;
 const defaultSource = 'Microsoft Defender for Cloud';
@@ -97,7 +99,8 @@ function createConnections(config: Configuration, clock: Clock): Connections {
       if (serviceNow?.auth === auth) return serviceNow.connection;
       serviceNow?.connection.close();
       const { url, caFile } = config.serviceNow;
-      serviceNow = { auth, connection: createServiceNowConnection({ url, auth: choice, caFile, nowMs: () => clock.nowMs() }) };
+      const timeouts = timeoutsOf(config.serviceNow);
+      serviceNow = { auth, connection: createServiceNowConnection({ url, auth: choice, caFile, timeouts, nowMs: () => clock.nowMs() }) };
       return serviceNow.connection;
     },
     close() {
@@ -105,6 +108,11 @@ function createConnections(config: Configuration, clock: Clock): Connections {
       serviceNow?.connection.close();
     },
   };
+}
+
+/** Longer than the platform's quotas: a request that we give up on earlier would still be at work there (design §2). */
+function timeoutsOf({ transactionQuotaMs, batchTransactionQuotaMs }: ServiceNowSettings): { requestMs: number; batchMs: number } {
+  return { requestMs: transactionQuotaMs + beyondQuotaMs, batchMs: batchTransactionQuotaMs + beyondQuotaMs };
 }
 
 export function openAzure(settings: AzureSettings, credential: CredentialChoice, clock: Clock): AzureConnection {
@@ -153,15 +161,17 @@ export function authOf({ auth }: ServiceNowSettings): ServiceNowAuth {
 
 async function openClients(config: Configuration, ledger: Ledger, connections: Connections, run: RunHandle): Promise<DeploymentClients> {
   const settings = deploymentConfig(config, run.deployment);
-  const gateTo = (slotKey: string, slots: number): Promise<Gate> =>
-    createGate(ledger.database, run, { slotKey, slots, holdMs: slotHoldMs });
+  // A slot is held longer than any request may take, so that it is never taken twice by the living.
+  const { requestMs, batchMs } = timeoutsOf(config.serviceNow);
+  const holdMs = Math.max(longestAzureRequestMs, requestMs, batchMs) + beyondQuotaMs;
+  const gateTo = (slotKey: string, slots: number): Promise<Gate> => createGate(ledger.database, run, { slotKey, slots, holdMs });
   const azure = connections.azure(settings);
   const serviceNow = connections.serviceNow();
   const [azureGate, serviceNowGate] = await Promise.all([
     gateTo(`azure:${settings.azure.tenantId}`, settings.concurrentRequests),
     gateTo(`servicenow:${config.serviceNow.url}`, config.serviceNow.concurrentRequests),
   ]);
-  return { azure: azure.through(azureGate), tokens: azure.tokens, serviceNow: serviceNow.through(serviceNowGate) };
+  return { azure: azure.through(azureGate), tokens: azure.tokens, azureGate, serviceNow: serviceNow.through(serviceNowGate) };
 }
 
 interface RunCache<Value> {

@@ -51,6 +51,8 @@ export interface AzureClients {
   readonly resourceGraph: ResourceGraphClient;
   readonly discovery: Discovery;
   readonly graph: GraphClient;
+  /** Graph's own resources (applications, service principals), for what the directory says of the application. */
+  readonly directory: ArmClient;
 }
 
 /** Opens nothing yet: the first request does. @throws SyncError `usage` for a cloud that is not https */
@@ -79,6 +81,7 @@ export function createAzureConnection(options: AzureConnectionOptions): AzureCon
         resourceGraph: createResourceGraphClient({ arm, gate }),
         discovery: createDiscovery(arm),
         graph: createGraphClient(graph),
+        directory: graph,
       };
     },
     close: () => transport.close(),

@@ -7,6 +7,8 @@ import type { IntegrationName, IntegrationReport, JsonObject, Report } from '../
 export type IntegrationCounts = Omit<IntegrationReport, 'name' | 'outcome' | 'because'> & {
   /** Reasons of scans that are not complete, each with how many scopes say so; at most ten. */
   readonly reasons: readonly { readonly state: string; readonly because: string; readonly scopes: number }[];
+  /** Lists that could not be read in any scope: without them the integration has not been done. */
+  readonly unreadLists: readonly string[];
 };
 
 /**
@@ -53,6 +55,10 @@ export async function countIntegration(
   const updated = tally.get('updated') ?? 0;
   const parked = Number(records?.parked ?? 0) + Number(cis?.parked ?? 0);
   const owned = Number(records?.owned ?? 0) + Number(cis?.owned ?? 0) + Number(cis?.parked ?? 0);
+  const unread = await database.query<{ read_name: string }>(
+    `SELECT read_name FROM scan WHERE run_id = $1 AND integration = $2 GROUP BY read_name HAVING bool_and(state = 'failed') ORDER BY read_name`,
+    [run.runId, integration],
+  );
   const reasons = await database.query<{ state: string; because: string; scopes: string }>(
     `SELECT state, because, count(*) AS scopes FROM scan WHERE run_id = $1 AND integration = $2 AND because IS NOT NULL
      GROUP BY state, because ORDER BY count(*) DESC, because LIMIT 10`,
@@ -68,6 +74,7 @@ export async function countIntegration(
     unchanged: Math.max(0, owned - created - updated - parked),
     closed: 0,
     parked,
+    unreadLists: unread.map((row) => row.read_name),
     reasons: reasons.map((row) => ({ ...row, scopes: Number(row.scopes) })),
   };
 }

@@ -282,6 +282,7 @@ function azureOf(world: World): AzureClients {
   };
   return {
     arm: { getPage: unused, getOne: unused, post: unused },
+    directory: { getPage: unused, getOne: unused, post: unused },
     resourceGraph: { queryPage: unused },
     discovery: {
       listSubscriptions: async () => {
