@@ -91,7 +91,7 @@ const severities: ReadonlyMap<string, number> = new Map([
   ['medium', 3],
   ['moderate', 3],
   ['low', 4],
-  ['informational', 5],
+  ['informational', 4],
   ['none', 5],
 ]);
 
