@@ -19,6 +19,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { SyncError } from '../../errors.ts';
+import { findProcesses, stopProcess } from '../../local-process.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { canEnter, type ServerUser } from './server-user.ts';
 
@@ -119,10 +120,7 @@ async function dataHome(dir: string, user: ServerUser | undefined): Promise<stri
 
 /** initdb works under another name, so that a SIGKILL leaves no half folder behind under the right one. */
 async function createCluster(dir: string, home: string, options: ClusterOptions): Promise<Credentials> {
-  for (const name of readdirSync(home)) {
-    // An initdb whose starter was killed may still be writing; it ends when its folder goes.
-    if (name.startsWith('initdb-')) rmSync(join(home, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-  }
+  await removeUnfinished(home);
   const credentials = { superuserPassword: newPassword(), rolePassword: newPassword() };
   const unfinished = join(home, `initdb-${randomBytes(4).toString('hex')}`);
   mkdirSync(unfinished, { mode: 0o700 });
@@ -139,6 +137,15 @@ async function createCluster(dir: string, home: string, options: ClusterOptions)
     rmSync(passwordFile, { force: true });
   }
   return credentials;
+}
+
+/** What an initdb whose starter was killed has left; it may even still be at work, and would make its folder anew. */
+async function removeUnfinished(home: string): Promise<void> {
+  const names = readdirSync(home).filter((name) => name.startsWith('initdb-'));
+  for (const path of names.map((name) => join(home, name))) {
+    for (const orphan of await findProcesses(path)) await stopProcess(orphan, [{ signal: 'SIGKILL', waitMs: 10_000 }]);
+    rmSync(path, { recursive: true, force: true });
+  }
 }
 
 async function runInitdb(dataDir: string, passwordFile: string, options: ClusterOptions): Promise<void> {

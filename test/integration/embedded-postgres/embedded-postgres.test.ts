@@ -17,7 +17,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { acquireEmbeddedPostgres, createDatabase, dropDatabase, removeEmbeddedPostgres } from '../../../src/ledger/server/index.ts';
+import {
+  acquireEmbeddedPostgres,
+  createDatabase,
+  dropDatabase,
+  removeEmbeddedPostgres,
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+} from '../../../src/ledger/server/index.ts';
 import { identifyProcess } from '../../../src/local-process.ts';
 import { startUser, until, type UserProcess } from '../user-process.ts';
 
@@ -28,6 +35,7 @@ const rootOnly = isRoot ? test : test.skip;
 let base: string;
 let dir: string;
 const users: UserProcess<Server>[] = [];
+const acquired: EmbeddedPostgres[] = [];
 
 function newFolder(): void {
   base = mkdtempSync(join(tmpdir(), 'embedded-postgres-'));
@@ -36,7 +44,15 @@ function newFolder(): void {
   dir = join(base, 'ledger');
 }
 
+/** Given back at the end even when a test fails before it does so itself. */
+async function acquire(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const server = await acquireEmbeddedPostgres(options);
+  acquired.push(server);
+  return server;
+}
+
 async function removeFolder(): Promise<void> {
+  for (const server of acquired.splice(0)) await server.release();
   for (const user of users.splice(0)) await user.kill();
   await removeEmbeddedPostgres({ dir });
   rmSync(base, { recursive: true, force: true });
@@ -120,7 +136,7 @@ describe('sharing', () => {
   });
 
   test('within one process, each caller holds a lease of its own', async () => {
-    const [first, second] = await Promise.all([acquireEmbeddedPostgres({ dir }), acquireEmbeddedPostgres({ dir })]);
+    const [first, second] = await Promise.all([acquire({ dir }), acquire({ dir })]);
     expect(second.url).toBe(first.url);
     await first.release();
     await first.release();
@@ -130,10 +146,10 @@ describe('sharing', () => {
   });
 
   test('keeps its port, its passwords and its data from one start to the next', async () => {
-    const first = await acquireEmbeddedPostgres({ dir });
+    const first = await acquire({ dir });
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.release();
-    const second = await acquireEmbeddedPostgres({ dir });
+    const second = await acquire({ dir });
     expect(second.url).toBe(first.url);
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     await second.release();
@@ -154,7 +170,7 @@ describe('after a SIGKILL', () => {
     await second.kill();
     killServer();
 
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(await query(next.url, 'SELECT count(*)::int AS count FROM numbers')).toEqual([{ count: 1000 }]);
     await next.release();
     expect(await accepts(next.url)).toBe(false);
@@ -167,7 +183,7 @@ describe('after a SIGKILL', () => {
     await first.kill();
     expect(await accepts(url)).toBe(true);
 
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(serverPid()).toBe(pid);
     await next.release();
     expect(await accepts(url)).toBe(false);
@@ -178,7 +194,7 @@ describe('after a SIGKILL', () => {
     const left = newUser();
     const { url } = await left.server;
     killServer();
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(next.url).toBe(url);
     await next.release();
     expect(await accepts(url)).toBe(true);
@@ -192,7 +208,7 @@ describe('after a SIGKILL', () => {
     await first.kill();
     const pid = serverPid();
     rmSync(join(dir, 'postgresql.json'));
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(serverPid()).not.toBe(pid);
     expect(await identifyProcess(pid)).toBeUndefined();
     expect(await accepts(next.url)).toBe(true);
@@ -211,7 +227,7 @@ describe('after a SIGKILL', () => {
     const record = join(dir, 'postgresql.json');
     writeFileSync(record, readFileSync(record, 'utf8').replace(/"pid":\d+/, `"pid":${bystander.pid}`));
 
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(await accepts(next.url)).toBe(true);
     await next.release();
     expect(await identifyProcess(bystander.pid!)).toBeDefined();
@@ -231,7 +247,7 @@ describe('while its data folder is made', () => {
     );
     await first.kill();
     expect(existsSync(join(dir, 'data'))).toBe(false);
-    const next = await acquireEmbeddedPostgres({ dir });
+    const next = await acquire({ dir });
     expect(await accepts(next.url)).toBe(true);
     expect(readdirSync(dir).filter((name) => name.startsWith('initdb-'))).toEqual([]);
     await next.release();
@@ -243,7 +259,7 @@ describe('as a server one would trust', () => {
   afterAll(removeFolder);
 
   test('the engine’s role is no superuser, may create databases, and data is ordered by code point', async () => {
-    const server = await acquireEmbeddedPostgres({ dir });
+    const server = await acquire({ dir });
     expect(
       await query(server.url, 'SELECT rolsuper, rolcreatedb, current_database() AS database FROM pg_roles WHERE rolname = current_user'),
     ).toEqual([{ rolsuper: false, rolcreatedb: true, database: 'defender_sync' }]);
@@ -264,7 +280,7 @@ describe('as a server one would trust', () => {
   });
 
   test('a wrong password is refused, and the right one is in no file that others may read', async () => {
-    const server = await acquireEmbeddedPostgres({ dir });
+    const server = await acquire({ dir });
     const wrong = new URL(server.url);
     wrong.password = 'guessed';
     await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow('password authentication failed');
@@ -280,7 +296,7 @@ describe('as a server one would trust', () => {
   });
 
   test('databases are created, copied and dropped, even while somebody is connected', async () => {
-    const server = await acquireEmbeddedPostgres({ dir, durability: 'relaxed' });
+    const server = await acquire({ dir, durability: 'relaxed' });
     const template = await createDatabase(server.url, 'template "quoted"');
     await query(template, 'CREATE TABLE migrated ()');
     const copy = await createDatabase(server.url, 'copy', { template: 'template "quoted"' });
@@ -295,22 +311,22 @@ describe('as a server one would trust', () => {
   });
 
   test('data of another major version is refused with what to do, and left as it is', async () => {
-    await (await acquireEmbeddedPostgres({ dir })).release();
+    await (await acquire({ dir })).release();
     writeFileSync(join(dir, 'data', 'PG_VERSION'), '17\n');
-    await expect(acquireEmbeddedPostgres({ dir })).rejects.toMatchObject({
+    await expect(acquire({ dir })).rejects.toMatchObject({
       kind: 'misconfigured',
       message: expect.stringContaining('PostgreSQL 17'),
     });
     writeFileSync(join(dir, 'data', 'PG_VERSION'), '18\n');
-    await (await acquireEmbeddedPostgres({ dir })).release();
+    await (await acquire({ dir })).release();
   });
 
   test('lost passwords do not lead to a new, empty ledger', async () => {
-    await (await acquireEmbeddedPostgres({ dir })).release();
+    await (await acquire({ dir })).release();
     const file = join(dir, 'credentials.json');
     const credentials = readFileSync(file);
     rmSync(file);
-    await expect(acquireEmbeddedPostgres({ dir })).rejects.toMatchObject({
+    await expect(acquire({ dir })).rejects.toMatchObject({
       kind: 'misconfigured',
       message: expect.stringContaining('passwords'),
     });
@@ -318,7 +334,7 @@ describe('as a server one would trust', () => {
   });
 
   test('a ledger in use is not removed', async () => {
-    const server = await acquireEmbeddedPostgres({ dir });
+    const server = await acquire({ dir });
     await expect(removeEmbeddedPostgres({ dir })).rejects.toMatchObject({ kind: 'usage' });
     expect(await accepts(server.url)).toBe(true);
     await server.release();
@@ -330,7 +346,7 @@ describe('whoever runs it', () => {
   afterEach(removeFolder);
 
   rootOnly('root: the server runs as nobody, who owns the data and nothing else', async () => {
-    const server = await acquireEmbeddedPostgres({ dir });
+    const server = await acquire({ dir });
     expect(statSync(`/proc/${serverPid()}`).uid).toBe(65534);
     expect(statSync(join(dir, 'data')).uid).toBe(65534);
     expect(statSync(dir)).toMatchObject({ uid: 0 });
@@ -340,11 +356,11 @@ describe('whoever runs it', () => {
 
   rootOnly('root, in a folder nobody may enter: the data lies under /var/lib and goes with its ledger', async () => {
     chmodSync(base, 0o700);
-    const server = await acquireEmbeddedPostgres({ dir });
+    const server = await acquire({ dir });
     expect(lstatSync(join(dir, 'data')).isSymbolicLink()).toBe(true);
     await query(server.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await server.release();
-    const again = await acquireEmbeddedPostgres({ dir });
+    const again = await acquire({ dir });
     expect(await query(again.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     await again.release();
     const home = readlinkSync(join(dir, 'data'));
