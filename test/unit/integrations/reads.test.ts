@@ -15,9 +15,7 @@ function readsOf(name: IntegrationName, changes: Partial<ReadContext> = {}): rea
 function lines(reads: readonly Read[]): string[] {
   return reads.map(({ name, scope, source, stage }) => {
     const where =
-      'path' in source
-        ? `${source.path}?${source.apiVersion}${'query' in source && source.query ? ` ${JSON.stringify(source.query)}` : ''}`
-        : source.type;
+      'path' in source ? `${source.path}?${source.apiVersion}${'query' in source ? ` ${JSON.stringify(source.query)}` : ''}` : source.type;
     return `${name} ${scope.kind}:${scope.id} ${where}${stage === 2 ? ' (stage 2)' : ''}`;
   });
 }
