@@ -133,9 +133,9 @@ function addLocalCommands(program: Command, run: Run): void {
     .command('lab')
     .description('run the local Azure and the local ServiceNow until Ctrl-C')
     .option(...estate)
-    .option('--dir <folder>', 'where lab.json and its data are kept', '.defender-sync')
-    .action((options: { estate?: string; dir: string }) =>
-      run(async (context) => (await import('./demo/lab-command.ts')).labCommand(context, options))(),
+    .option('--dir <folder>', 'where its data is kept; default: .defender-sync/lab')
+    .action((options: { estate?: string; dir?: string }) =>
+      run(async (context) => (await import('./demo/lab-command.ts')).labCommand(context, { estate: options.estate, dir: options.dir }))(),
     );
   program
     .command('temporal')

@@ -27,7 +27,7 @@ const lineEveryMs = 15_000;
 export function createProgressView(output: Output, clock: Clock): ProgressView {
   const startedMs = clock.nowMs();
   const current = new Map<string, RunProgress>();
-  const written = new Map<string, { readonly phase: string; readonly atMs: number }>();
+  const written = new Map<string, { readonly phase: string; readonly remark: string | undefined; readonly atMs: number }>();
   const elapsed = (): string => formatSeconds(Math.floor((clock.nowMs() - startedMs) / 1000));
 
   const draw = (): void => {
@@ -42,8 +42,8 @@ export function createProgressView(output: Output, clock: Clock): ProgressView {
   };
   const writeLine = (name: string, { phase, counts, remark }: RunProgress): void => {
     const last = written.get(name);
-    if (last?.phase === phase && clock.nowMs() - last.atMs < lineEveryMs) return;
-    written.set(name, { phase, atMs: clock.nowMs() });
+    if (last?.phase === phase && last.remark === remark && clock.nowMs() - last.atMs < lineEveryMs) return;
+    written.set(name, { phase, remark, atMs: clock.nowMs() });
     output.note([`${name}: ${phase}`, ...countTexts(counts), elapsed(), ...(remark === undefined ? [] : [remark])].join(' · '));
   };
   return {

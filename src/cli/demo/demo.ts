@@ -1,5 +1,4 @@
 /** `defender-sync demo`: everything on this machine, the main job done twice, and then left up to look at. */
-import { copyFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { deploymentNames, type Configuration } from '../../config/index.ts';
 import { SyncError } from '../../errors.ts';
@@ -13,8 +12,9 @@ import { runDeployments, type RunPlaces } from '../runs/run-deployments.ts';
 import { orderedReport } from '../render/report.ts';
 import { renderRun, type FinishedRun } from '../render/run.ts';
 import { createOwnWorker } from '../runs/worker.ts';
-import { openLedgerOf, openTemporal, readTemporalRecord, removeTemporalRecord, writeTemporalRecord } from '../servers.ts';
+import { openLedgerOf, openTemporal } from '../servers.ts';
 import { counted } from '../table.ts';
+import { announceLab, announceTemporal, stateDir } from './announce.ts';
 import { writeDemoConfiguration } from './demo-configuration.ts';
 import { parseEstate } from './estate.ts';
 import { startLab, type RunningLab } from './lab-process.ts';
@@ -29,9 +29,6 @@ export interface DemoOptions {
   /** Undefined: a folder per estate in `.defender-sync/demo`. */
   readonly dir: string | undefined;
 }
-
-/** The folder where other commands look for what runs here. */
-const stateDir = '.defender-sync';
 
 /** Runs the demo. The exit code is 0 when all runs succeeded and the second ones had nothing to write. */
 export async function demoCommand(context: CliContext, options: DemoOptions): Promise<ExitCode> {
@@ -93,28 +90,15 @@ async function setStage(context: CliContext, { dir, estate, announce }: StageOpt
   const lab = await startLab(context, { dir: join(dir, 'lab'), estate }, releases);
   output.note(dim(`  Lab       Azure ${lab.description.azure.arm}, ServiceNow ${lab.description.serviceNow.url}`));
   const configuration = writeDemoConfiguration(dir, lab.description);
-  if (announce) announceServers(server, lab, releases);
+  if (announce) {
+    announceTemporal(server, releases);
+    announceLab(lab, releases);
+  }
   const { ledger, url: ledgerUrl } = await openLedgerOf(configuration, releases);
   const temporal = await openTemporal(context, configuration, releases);
   const worker = createOwnWorker(context, configuration, { temporal, ledgerUrl }, releases);
   await Promise.race([worker.start(), lab.failed]);
   return { dir, configuration, lab, ledger, temporal, failed: Promise.race([worker.failed, lab.failed]) };
-}
-
-/** For `defender-sync temporal`, scripts and other clients: where the server and the lab are, as long as the demo runs. */
-function announceServers(
-  server: { readonly address: string; readonly namespace: string; readonly uiUrl: string },
-  lab: RunningLab,
-  releases: Releases,
-): void {
-  writeTemporalRecord(stateDir, { address: server.address, namespace: server.namespace, uiUrl: server.uiUrl });
-  releases.defer(() => {
-    if (readTemporalRecord(stateDir)?.address === server.address) removeTemporalRecord(stateDir);
-  });
-  const labFile = resolve(stateDir, 'lab.json');
-  rmSync(labFile, { force: true });
-  copyFileSync(lab.file, labFile);
-  releases.defer(() => rmSync(labFile, { force: true }));
 }
 
 async function runAll(context: CliContext, stage: Stage, title: string): Promise<readonly FinishedRun[] | undefined> {
