@@ -34,6 +34,10 @@ import type { StepScope } from './run-step.ts';
 const groupsAtATime = 500;
 const cisAtATime = 500;
 
+/** Every commit ends what it took up, so a used-up time box has got on. How much is left is nobody's question. */
+const moreToDerive: Left = { left: 1, readyInMs: 0, advanced: true };
+const nothingLeft: Left = { left: 0, readyInMs: 0, advanced: false };
+
 /**
  * Derives what should exist from what was observed. Earlier integrations are included: a later one can bring records that
  * they derive (metadata fetched key by key because an assessment uses it).
@@ -41,9 +45,9 @@ const cisAtATime = 500;
 export async function derive(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   for (const name of integrationNames.slice(0, integrationNames.indexOf(input.integration) + 1)) {
-    if (await deriveIntegration(context, run, integrationOf(name), step)) return { left: 1, readyInMs: 0 };
+    if (await deriveIntegration(context, run, integrationOf(name), step)) return moreToDerive;
   }
-  return { left: 0, readyInMs: 0 };
+  return nothingLeft;
 }
 
 /** Returns true when the time box ended before the groups did. */
@@ -87,15 +91,15 @@ async function noticeRelatedChanges(context: ActivityContext, run: RunHandle, in
 export async function deriveForCis(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
   const integration = integrationOf(input.integration);
   const { deriveForCi } = integration;
-  if (!deriveForCi) return { left: 0, readyInMs: 0 };
+  if (!deriveForCi) return nothingLeft;
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   const { database, words } = context.ledger;
   const sources = createSources(context, run, integration);
   let done = 0;
   for (;;) {
     const due = await dueCis(database, words, run, integration.name, cisAtATime);
-    if (due.length === 0) return { left: 0, readyInMs: 0 };
-    if (step.timeIsUp()) return { left: 1, readyInMs: 0 };
+    if (due.length === 0) return nothingLeft;
+    if (step.timeIsUp()) return moreToDerive;
     const groups = await loadGroups(
       database,
       words,

@@ -29,9 +29,13 @@ const leaseMs = 10 * 60_000;
 const triesPerScan = 6;
 const firstPauseMs = 2_000;
 
+/** What a step leaves; the workflow decides from it when to come back (workflows/run-integration.ts). */
 export interface Left {
   readonly left: number;
+  /** 0 = at once. */
   readonly readyInMs: number;
+  /** The step got on although `left` may be the same. Where `left` counts every item, it says so itself and this is false. */
+  readonly advanced: boolean;
 }
 
 /** Says which lists this integration reads in this run. Idempotent: scans that exist stay as they are. */
@@ -64,10 +68,10 @@ export async function observe(context: ActivityContext, input: IntegrationInput,
   const reads = new Map((await readsOf(context, run, input.integration)).map((read) => [readKey(read.name, read.scope), read]));
   await takeOverScans(context.ledger.database, run, input.integration);
   const clients = await context.clientsOf(run);
-  const reader: Reader = { context, run, integration: input.integration, clients, step, reads };
+  const reader: Reader = { context, run, integration: input.integration, clients, step, reads, committed: { pages: 0 } };
   await Promise.all(Array.from({ length: scopesAtATime }, () => readScans(reader)));
   const progress = await scanProgress(context.ledger.database, run, input.integration);
-  return { left: progress.open, readyInMs: progress.readyInMs };
+  return { left: progress.open, readyInMs: progress.readyInMs, advanced: reader.committed.pages > 0 };
 }
 
 interface Reader {
@@ -77,6 +81,8 @@ interface Reader {
   readonly clients: DeploymentClients;
   readonly step: StepScope;
   readonly reads: ReadonlyMap<string, Read>;
+  /** A list may take many steps: its pages are what gets on meanwhile. */
+  readonly committed: { pages: number };
 }
 
 function readKey(name: string, scope: { readonly kind: string; readonly id: string }): string {
@@ -135,6 +141,7 @@ async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise
       },
       familyOf,
     );
+    reader.committed.pages += 1;
     step.at({ integration: reader.integration, read: read.name, scope: claim.scope.id, page: pageNo });
     await context.failpoint('observe.between-pages');
     if (page.next === undefined) return finishScan(reader, claim, read, page.partial);

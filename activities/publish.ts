@@ -70,7 +70,7 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
     if (step.timeIsUp()) break;
   }
   const progress = await publishProgress(database, words, run, tables, settleTimeMs(context));
-  return { left: progress.due, readyInMs: progress.readyInMs };
+  return { left: progress.due, readyInMs: progress.readyInMs, advanced: false };
 }
 
 /** Until then after sending, the platform may still be working on it (design §2): its quota for a Batch, and a margin. */

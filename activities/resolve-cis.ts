@@ -14,10 +14,11 @@ import {
   type ClaimedCi,
   type RunHandle,
 } from '../src/ledger/index.ts';
-import type { CiKey, SysId } from '../src/model.ts';
+import { accountClass, placeholderClass } from '../src/inventory/resource-class.ts';
+import type { CiKey, CiMatch, SysId } from '../src/model.ts';
 import type { IreAnswer, ServiceNowClient } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
-import { findCis } from './find-cis.ts';
+import { findCis, type FoundCi } from './find-cis.ts';
 import type { Left } from './observe.ts';
 import type { StepScope } from './run-step.ts';
 
@@ -45,7 +46,7 @@ export async function resolveCis(context: ActivityContext, input: IntegrationInp
     step.at({ cis: done });
   }
   const progress = await ciProgress(context.ledger.database, run, settleTime);
-  return { left: progress.wanted, readyInMs: progress.readyInMs };
+  return { left: progress.wanted, readyInMs: progress.readyInMs, advanced: false };
 }
 
 interface Resolver {
@@ -75,7 +76,7 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
   }
   const matched = claim.cis.flatMap((ci): CiOutcome[] => {
     const match = found.get(ci.key);
-    return match ? [{ key: ci.key, outcome: 'resolved', ...match }] : [];
+    return match ? [{ key: ci.key, outcome: 'resolved', ...match, match: matchOf(ci, match) }] : [];
   });
   const unmatched = claim.cis.filter((ci) => !found.has(ci.key));
   const { payloads, unplaced } = buildIrePayloads(unmatched, { dataSource: context.config.serviceNow.dataSource });
@@ -97,8 +98,18 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
   }
 }
 
+/** One whose outcome is still unknown stays so: it has settled, and is looked up again by the next attempt. */
 function released(ci: ClaimedCi): CiOutcome {
-  return { key: ci.key, outcome: 'released' };
+  return { key: ci.key, outcome: ci.wasSent ? 'unknown' : 'released' };
+}
+
+/**
+ * A CI is looked up before it is sent, and was not there then. Found now, in the class that was sent, it is the one whose
+ * answer was lost: it was created by this engine, whatever found it again.
+ */
+function matchOf(ci: ClaimedCi, { match, className }: FoundCi): CiMatch {
+  const sentClass = className === placeholderClass || className === accountClass;
+  return ci.wasSent && match === 'lookup-rule' && sentClass ? 'created-by-ire' : match;
 }
 
 /** Intent → send → outcome per item; a lost answer leaves the intent, and the CIs are looked up once the platform has settled. */

@@ -22,6 +22,8 @@ import type { StepScope } from './run-step.ts';
 
 /** Manifests and quarantine of this many runs are kept per deployment; reports are kept for ever. */
 const runsWithScans = 3;
+/** With their sentences they stay well below the 64 KB that a payload may have. */
+const findingsInHistory = 20;
 
 /** Takes the deployment's next fence. Idempotent per workflow execution. */
 export async function beginRun(
@@ -43,13 +45,15 @@ export async function beginRun(
 /** Runs the checks, remembers the scopes that they found, and keeps the findings for the report. */
 export async function preflight(context: ActivityContext, ref: RunRef, step: StepScope): Promise<CheckFinding[]> {
   const run = await openRun(context.ledger.database, ref.run, ref.fence);
-  const { azure, serviceNow, tokens } = await context.bareClientsOf(run);
+  const { azure, serviceNow, tokens, azureGate } = await context.bareClientsOf(run);
   const settings = context.deployment(ref.deployment);
   const { findings, scopes } = await runPreflight({
     deployment: settings,
     serviceNow: context.config.serviceNow,
     clients: { azure, serviceNow },
     tokens,
+    gate: azureGate,
+    directory: azure.directory,
     tableSpecs,
     ledgerId: await ledgerId(context.ledger.database),
     nowMs: () => context.clock.nowMs(),
@@ -62,12 +66,19 @@ export async function preflight(context: ActivityContext, ref: RunRef, step: Ste
     run,
     findings.map((finding) => ({ ...finding })),
   );
-  return findings.map((finding) => ({
-    check: finding.check,
+  return forHistory(findings);
+}
+
+/** Histories have room for some sentences about what is not right, the worst first; the ledger keeps the whole. */
+function forHistory(findings: readonly CheckFinding[]): CheckFinding[] {
+  const worstFirst = (['blocking', 'not-readable', 'warning'] as const).flatMap((verdict) =>
+    findings.filter((finding) => finding.verdict === verdict),
+  );
+  return worstFirst.slice(0, findingsInHistory).map((finding) => ({
+    check: cut(finding.check, 255),
     verdict: finding.verdict,
-    // Histories have room for sentences, not for lists: the ledger keeps the whole.
     evidence: cut(finding.evidence, 600),
-    remedy: finding.remedy === null ? null : cut(finding.remedy, 600),
+    remedy: finding.remedy === null ? null : cut(finding.remedy, 1_000),
   }));
 }
 
@@ -103,16 +114,18 @@ async function reportOf(
   failedBecause: string | null,
 ): Promise<{ readonly report: IntegrationReport }> {
   const { database, words } = context.ledger;
-  const { reasons, ...counts } = await countIntegration(database, words, run, name, integrationOf(name).tables);
-  const { complete, partial, failed, notApplicable } = counts.scopes;
+  const { reasons, unreadLists, ...counts } = await countIntegration(database, words, run, name, integrationOf(name).tables);
+  const { partial, failed } = counts.scopes;
   const said = reasons
     .filter((reason) => reason.state !== 'complete')
     .map((reason) => `${reason.scopes} ${reason.state}: ${reason.because}`);
   const parked = counts.parked > 0 ? [`${counts.parked} records are parked`] : [];
+  // A list that could be read nowhere (403 on every scope) is the integration's failure; one that failed somewhere degrades it.
+  const unread = unreadLists.length === 0 ? [] : [`${unreadLists.join(', ')} could not be read in any scope`];
   let outcome: IntegrationReport['outcome'] = 'succeeded';
-  if (failedBecause !== null || (failed > 0 && complete + partial + notApplicable === 0)) outcome = 'failed';
+  if (failedBecause !== null || unread.length > 0) outcome = 'failed';
   else if (partial > 0 || failed > 0 || counts.parked > 0) outcome = 'degraded';
-  const because = failedBecause ?? ([...said, ...parked].join('; ') || null);
+  const because = failedBecause ?? ([...unread, ...said, ...parked].join('; ') || null);
   return { report: { name, outcome, because, ...counts } };
 }
 

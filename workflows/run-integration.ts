@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { isCancellation, setCurrentDetails, sleep } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, log, setCurrentDetails, sleep } from '@temporalio/workflow';
+import { integrationOverview } from './details.ts';
 import { causeOf } from './failures.ts';
 import { bookkeeping, work } from './steps.ts';
 import type { IntegrationInput, IntegrationResult } from './contract.ts';
@@ -9,12 +10,16 @@ interface Left {
   readonly left: number;
   /** 0 = at once. Otherwise somebody else holds the rest, or the platform has not settled. */
   readonly readyInMs: number;
+  /** It got on although `left` may be the same: a page of a long list, groups of a long derivation. */
+  readonly advanced: boolean;
 }
 
-/** A step that neither progresses nor waits is a defect: stop instead of filling the history. */
-const idleRoundsAllowed = 30;
-const longestWaitMs = 60_000;
+/** A step that could go on at once and never does is a defect: stop instead of filling the history. */
+const idleRoundsAllowed = 15;
 const shortestWaitMs = 1_000;
+const longestWaitMs = 5 * 60_000;
+/** As long as an activity may be tried again (workflows/steps.ts): a service may be away for a night. */
+const longestStandstillMs = 8 * 3_600_000;
 
 /**
  * One integration: observe → reconcile → publish, a loop of time-boxed activities. Which records there are is between the
@@ -39,7 +44,10 @@ export async function runIntegration(input: IntegrationInput): Promise<Integrati
     await untilNothingIsLeft(() => work.publish.executeWithOptions({ summary: `${integration}: write to ServiceNow` }, [input]));
     return await finish(input, null);
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    if (isCancellation(error)) {
+      await CancellationScope.nonCancellable(() => finishCancelled(input));
+      throw error;
+    }
     const { message } = causeOf(error);
     return finish(input, message);
   }
@@ -49,33 +57,54 @@ async function finish(input: IntegrationInput, failedBecause: string | null): Pr
   const result = await bookkeeping.finishIntegration.executeWithOptions({ summary: `${input.integration}: count and record` }, [
     { ...input, failedBecause },
   ]);
-  setCurrentDetails(
-    [
-      `**${result.integration}** · ${result.outcome}${result.because === null ? '' : `: ${result.because}`}`,
-      '',
-      `read ${result.read} · created ${result.created} · updated ${result.updated} · parked ${result.parked}`,
-    ].join('\n'),
-  );
+  setCurrentDetails(integrationOverview(result));
   return result;
+}
+
+/** Its run record is written once, at its end, and this is one; but nobody shall wait for an instance that does not answer. */
+async function finishCancelled(input: IntegrationInput): Promise<void> {
+  const quickly = { summary: `${input.integration}: record the cancellation`, scheduleToCloseTimeout: '1 minute' } as const;
+  try {
+    await bookkeeping.finishIntegration.executeWithOptions(quickly, [{ ...input, failedBecause: 'cancelled on request' }]);
+  } catch (error) {
+    log.warn('the cancellation could not be recorded on the instance', { because: causeOf(error).message });
+  }
+  setCurrentDetails(`**${input.integration}** · cancelled on request`);
 }
 
 async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {
   let before = Number.POSITIVE_INFINITY;
+  let stalledRounds = 0;
   let idleRounds = 0;
+  let gotOnAtMs = Date.now();
   for (;;) {
-    const { left, readyInMs } = await step();
+    const { left, readyInMs, advanced } = await step();
     if (left === 0) return;
-    idleRounds = left < before ? 0 : idleRounds + 1;
+    const stalled = !advanced && left >= before;
     before = left;
+    if (!stalled) gotOnAtMs = Date.now();
+    stalledRounds = stalled ? stalledRounds + 1 : 0;
+    idleRounds = stalled && readyInMs === 0 ? idleRounds + 1 : 0;
     if (idleRounds > idleRoundsAllowed) {
       throw ApplicationFailure.nonRetryable(
         `${left} items made no progress in ${idleRoundsAllowed} rounds: a defect of the engine.`,
         'bug',
       );
     }
-    // Somebody else may be done long before a lease ends or the platform settles: look again soon, then less and less often.
-    const waitMs = Math.min(longestWaitMs, readyInMs, shortestWaitMs * 2 ** Math.min(idleRounds, 6));
-    if (waitMs > 0 || idleRounds > 0)
-      await sleep(Math.max(waitMs, idleRounds > 0 ? shortestWaitMs : 0), { summary: `${left} held elsewhere or settling` });
+    if (Date.now() - gotOnAtMs > longestStandstillMs) {
+      throw ApplicationFailure.nonRetryable(`${left} items made no progress for ${longestStandstillMs / 3_600_000} hours.`, 'transient');
+    }
+    const waitMs = waitBeforeNextRound(readyInMs, stalledRounds);
+    if (waitMs > 0) await sleep(waitMs, { summary: `${left} held elsewhere or settling` });
   }
+}
+
+/**
+ * Somebody else may be done long before a lease ends or the platform settles: look again soon, then less and less often, even
+ * where each round says "soon" (what a record waits for may itself be waiting).
+ */
+function waitBeforeNextRound(readyInMs: number, stalledRounds: number): number {
+  if (readyInMs === 0) return stalledRounds === 0 ? 0 : shortestWaitMs;
+  const backOffMs = Math.min(longestWaitMs, shortestWaitMs * 2 ** Math.min(stalledRounds, 20));
+  return stalledRounds <= 2 ? Math.max(shortestWaitMs, Math.min(readyInMs, backOffMs)) : backOffMs;
 }

@@ -1,0 +1,151 @@
+/**
+ * The real workflows on a real Temporal server, with activities that do what a test says. Nothing is read or written anywhere, so
+ * what these tests see is order, waiting and retry policy alone.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
+import { DefaultLogger, Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
+import type { Activities } from '../../../activities/index.ts';
+import { connectWorker } from '../../../src/temporal/connect.ts';
+import { createWorker } from '../../../src/temporal/worker.ts';
+import {
+  syncWorkflowId,
+  workflowTypes,
+  type IntegrationName,
+  type IntegrationResult,
+  type RunRef,
+  type SyncInput,
+  type SyncMemo,
+  type SyncResult,
+} from '../../../workflows/contract.ts';
+import { withTemporal, type TemporalForTests } from '../../integration/servers.ts';
+
+type SyncWorkflow = (input: SyncInput) => Promise<SyncResult>;
+
+export interface StubEngine {
+  readonly temporal: TemporalForTests;
+  readonly taskQueue: string;
+  /** A deployment of its own for one test, whose activities behave as given; the others succeed at once. */
+  deployment(activities?: Partial<Activities>): Deployment;
+}
+
+export interface Deployment {
+  readonly name: string;
+  /** `activity` or `activity integration`, in the order in which they were begun. */
+  readonly calls: readonly string[];
+  /** What `finishRun` was told, at the end of the run. */
+  readonly reported: () => Parameters<Activities['finishRun']>[0] | undefined;
+  start(): Promise<WorkflowHandle<SyncWorkflow>>;
+}
+
+interface Script {
+  readonly activities: Activities;
+  readonly calls: string[];
+}
+
+/** Call it at the top of a test file. */
+export function withStubEngine(): StubEngine {
+  const temporal = withTemporal();
+  const taskQueue = `stubs-${randomBytes(4).toString('hex')}`;
+  const scripts = new Map<string, Script>();
+  let connection: NativeConnection;
+  let worker: Worker;
+  let ended: Promise<void>;
+  beforeAll(async () => {
+    // Activities that fail as a test says so are no news.
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    connection = await connectWorker(temporal);
+    worker = await createWorker({ connection, namespace: temporal.namespace, taskQueue, activities: dispatching(scripts) });
+    ended = worker.run();
+  }, 120_000);
+  afterAll(async () => {
+    worker.shutdown();
+    await ended;
+    await connection.close();
+  }, 90_000);
+  return {
+    temporal,
+    taskQueue,
+    deployment(activities = {}) {
+      const name = `stub-${randomBytes(4).toString('hex')}`;
+      const calls: string[] = [];
+      let reported: Parameters<Activities['finishRun']>[0] | undefined;
+      const finishRun: Activities['finishRun'] = async (input) => {
+        reported = input;
+        return (activities.finishRun ?? succeeding.finishRun)(input);
+      };
+      scripts.set(name, { activities: { ...succeeding, ...activities, finishRun }, calls });
+      return {
+        name,
+        calls,
+        reported: () => reported,
+        start: () => {
+          const memo: SyncMemo = { mode: 'sync', planId: null };
+          return temporal.client.workflow.start<SyncWorkflow>(workflowTypes.syncDeployment, {
+            workflowId: syncWorkflowId(name),
+            taskQueue,
+            args: [{ deployment: name, ...memo, startedBy: 'test' }],
+            memo: { ...memo },
+          });
+        },
+      };
+    },
+  };
+}
+
+const done = { left: 0, readyInMs: 0, advanced: false };
+
+/** Every activity of a run that finds nothing wrong and nothing to do. */
+const succeeding: Activities = {
+  beginRun: async ({ deployment, mode }) => ({ deployment, run: '00000000-0000-4000-8000-000000000001', fence: 1, mode }),
+  preflight: async () => [],
+  prepareInstance: async () => [],
+  openScans: async () => ({ scans: 1, hasCis: true }),
+  observe: async () => done,
+  derive: async () => done,
+  resolveCis: async () => done,
+  deriveForCis: async () => done,
+  publish: async () => done,
+  finishIntegration: async ({ integration, failedBecause }) =>
+    resultOf(integration, failedBecause === null ? {} : { outcome: 'failed', because: failedBecause }),
+  finishRun: async () => ({ seconds: 1 }),
+};
+
+export function resultOf(integration: IntegrationName, changes: Partial<IntegrationResult> = {}): IntegrationResult {
+  return {
+    integration,
+    outcome: 'succeeded',
+    because: null,
+    scopes: { complete: 1, partial: 0, failed: 0, notApplicable: 0 },
+    read: 3,
+    created: 2,
+    updated: 1,
+    parked: 0,
+    ...changes,
+  };
+}
+
+/** One set of activities for the worker; each call goes to the script of the deployment that it is for. */
+function dispatching(scripts: ReadonlyMap<string, Script>): Activities {
+  const scriptOf = (name: string, activity: string): Activities => {
+    const script = scripts.get(name);
+    if (script === undefined) throw new Error(`No test has a deployment ${name}.`);
+    script.calls.push(activity);
+    return script.activities;
+  };
+  const ofRun = (run: RunRef, activity: string): Activities => scriptOf(run.deployment, activity);
+  return {
+    beginRun: async (input) => scriptOf(input.deployment, 'beginRun').beginRun(input),
+    preflight: async (run) => ofRun(run, 'preflight').preflight(run),
+    prepareInstance: async (run) => ofRun(run, 'prepareInstance').prepareInstance(run),
+    openScans: async (input) => ofRun(input.run, `openScans ${input.integration}`).openScans(input),
+    observe: async (input) => ofRun(input.run, `observe ${input.integration}`).observe(input),
+    derive: async (input) => ofRun(input.run, `derive ${input.integration}`).derive(input),
+    resolveCis: async (input) => ofRun(input.run, `resolveCis ${input.integration}`).resolveCis(input),
+    deriveForCis: async (input) => ofRun(input.run, `deriveForCis ${input.integration}`).deriveForCis(input),
+    publish: async (input) => ofRun(input.run, `publish ${input.integration}`).publish(input),
+    finishIntegration: async (input) => ofRun(input.run, `finishIntegration ${input.integration}`).finishIntegration(input),
+    finishRun: async (input) => ofRun(input.run, `finishRun ${input.outcome}`).finishRun(input),
+  };
+}
