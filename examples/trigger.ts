@@ -44,8 +44,9 @@ async function startUnlessRunning(): Promise<void> {
     console.log(`Started ${workflowId}.`);
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    // The server keeps no null, so a run without a plan has no planId in its memo.
     const running = (await client.workflow.getHandle(workflowId).describe()).memo as Partial<SyncMemo> | undefined;
-    if (running?.mode !== memo.mode || running.planId !== memo.planId)
+    if (running?.mode !== memo.mode || (running.planId ?? null) !== memo.planId)
       throw new Error(`${workflowId} is running and does something else.`, { cause: error });
     console.log(`${workflowId} is already running; waiting for it.`);
   }

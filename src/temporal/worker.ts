@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
 
 export interface WorkerOptions {
@@ -21,7 +21,11 @@ const activitiesAtATime = 8;
 
 /** Bundles the workflow code once; several workers of a process, and replay tests, can share it. */
 export function bundleWorkflows(): Promise<WorkflowBundleOption> {
-  return bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)) });
+  return bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+    // The bundler lists what it packed, which is of no interest to anybody who runs a worker.
+    logger: new DefaultLogger('WARN'),
+  });
 }
 
 /** Makes a worker; `run()` polls until `shutdown()` is called. */
