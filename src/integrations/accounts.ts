@@ -34,12 +34,17 @@ export const parseConnector = rowParser(
     // Code platforms have connectors too; they have no cloud account.
     if (environment !== 'aws' && environment !== 'gcp')
       return { excluded: `connector of ${environment ?? 'no'} environment, not of AWS or GCP` };
-    // The hierarchy identifier of a GCP project is its number; resource names carry the project's id.
-    const account =
-      (environment === 'gcp' ? properties.environmentData?.projectDetails?.projectId : undefined) ?? properties.hierarchyIdentifier;
+    // The hierarchy identifier of a GCP project is its number; most resource names carry the project's id, some rows the number.
+    const hierarchy = properties.hierarchyIdentifier?.toLowerCase();
+    const account = (environment === 'gcp' ? properties.environmentData?.projectDetails?.projectId?.toLowerCase() : undefined) ?? hierarchy;
     return {
       group: '',
-      body: body({ cloud: environment, account: account?.toLowerCase(), name: cleanLine(name ?? '') || id.slice(id.lastIndexOf('/') + 1) }),
+      body: body({
+        cloud: environment,
+        account,
+        ...(hierarchy !== account && { alias: hierarchy }),
+        name: cleanLine(name ?? '') || id.slice(id.lastIndexOf('/') + 1),
+      }),
     };
   },
 );
@@ -69,24 +74,27 @@ export interface Account {
 
 /** The account that a resource belongs to: its own, else that of the connector whose entity it is; with its name, if known. */
 export function accountOf(resource: { readonly resourceId: string; readonly accountId?: string | undefined }, related: Related): Account {
-  if (resource.accountId !== undefined) {
-    const subscription = related.subscription?.get(resource.accountId);
-    const name = subscription === undefined ? connectorOfAccount(resource.accountId, related) : subscription;
-    return { id: resource.accountId, name: name && asText(name, 'name') };
-  }
-  const entity = /^(.*\/providers\/microsoft\.security\/securityconnectors\/[^/]+)\//.exec(resource.resourceId)?.[1];
-  const connector = entity === undefined ? undefined : related.connector?.get(entity);
-  return { id: connector && asText(connector, 'account'), name: connector && asText(connector, 'name') };
+  const { accountId, resourceId } = resource;
+  const subscription = accountId === undefined ? undefined : related.subscription?.get(accountId);
+  if (subscription !== undefined) return { id: accountId, name: asText(subscription, 'name') };
+  const entity = /^(.*\/providers\/microsoft\.security\/securityconnectors\/[^/]+)\//.exec(resourceId)?.[1];
+  const connector = accountId === undefined ? related.connector?.get(entity ?? '') : connectorOfAccount(accountId, related);
+  return { id: (connector && asText(connector, 'account')) ?? accountId, name: connector && asText(connector, 'name') };
 }
 
 const connectorsByAccount = new WeakMap<ReadonlyMap<string, JsonObject>, ReadonlyMap<string, JsonObject>>();
 
-/** Of several connectors of one account the first by id names it. */
+/** By account id or project number. Of several connectors of one account the first by id names it. */
 function connectorOfAccount(account: string, { connector }: Related): JsonObject | undefined {
   if (connector === undefined) return undefined;
   let byAccount = connectorsByAccount.get(connector);
   if (byAccount === undefined) {
-    byAccount = new Map([...connector].sort(([a], [b]) => (a < b ? 1 : -1)).map(([, row]) => [asText(row, 'account') ?? '', row]));
+    const lastToFirst = [...connector].sort(([a], [b]) => (a < b ? 1 : -1));
+    byAccount = new Map(
+      lastToFirst.flatMap(([, row]) =>
+        [asText(row, 'alias'), asText(row, 'account')].flatMap((id) => (id === undefined ? [] : [[id, row] as const])),
+      ),
+    );
     connectorsByAccount.set(connector, byAccount);
   }
   return byAccount.get(account);

@@ -271,6 +271,28 @@ describe('other clouds', () => {
     });
   });
 
+  test('a Google project is one account, by its id and by its number', () => {
+    const google = observed(
+      parseConnector({
+        id: connectorId.replace('Aws-Prod', 'Gcp'),
+        name: 'Gcp',
+        properties: {
+          environmentName: 'GCP',
+          hierarchyIdentifier: '4711',
+          environmentData: { projectDetails: { projectId: 'My-Project' } },
+        },
+      }),
+    );
+    const googleContext = contextWith({ metadata: bodiesOf(metadataRecords, 'metadata'), connector: bodiesOf([google], 'connector') });
+    const accountOf = (nativeId: string): unknown => {
+      const resourceDetails = { Source: 'Gcp', Id: entity, NativeResourceId: nativeId, HierarchyId: '4711' };
+      return deriveAll('assessments', [assessment(entity, key, 'Unhealthy', { resourceDetails })], googleContext).cis[0]?.identity;
+    };
+    const expected = { cloud: 'gcp', accountId: 'my-project', accountName: 'Gcp' };
+    expect(accountOf('//storage.googleapis.com/bucket')).toMatchObject(expected);
+    expect(accountOf('//compute.googleapis.com/projects/My-Project/zones/us-east1-b/instances/i')).toMatchObject(expected);
+  });
+
   test('a machine outside of a cloud hangs on the subscription of its workspace', () => {
     const row = assessment(`/subscriptions/${subscription}`, key, 'Unhealthy', {
       resourceDetails: {

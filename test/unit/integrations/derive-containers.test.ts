@@ -18,19 +18,20 @@ interface Facts {
   readonly code?: string;
   readonly additionalData?: Record<string, unknown>;
   readonly resourceAdditionalData?: unknown;
+  readonly firstFound?: string;
 }
 function recommendation({
   resource = registryImage,
   key = 'k1',
   code = 'Unhealthy',
-  additionalData,
-  resourceAdditionalData,
+  firstFound = '2026-08-02T00:00:00Z',
+  ...data
 }: Facts = {}): ObservedRecord {
   return observed(
     parseImageAssessment({
       id: `${resource}/providers/microsoft.security/assessments/${key}`,
       properties: {
-        status: { code, firstEvaluationDate: '2026-08-02T00:00:00Z' },
+        status: { code, firstEvaluationDate: firstFound },
         resourceDetails: { Id: resource, Source: 'Azure' },
         additionalData: {
           SoftwareName: 'setuptools',
@@ -39,9 +40,9 @@ function recommendation({
           PackageType: 'Language',
           Language: 'python',
           CvesDetails: JSON.stringify([{ CveId: 'CVE-2024-6345', Severity: 'High' }]),
-          ...additionalData,
+          ...data.additionalData,
         },
-        ...(resourceAdditionalData !== undefined && { resourceAdditionalData }),
+        ...(data.resourceAdditionalData !== undefined && { resourceAdditionalData: data.resourceAdditionalData }),
       },
     }),
   );
@@ -157,9 +158,17 @@ describe('a vulnerable package in an image', () => {
     expect(both.cis.map(({ key }) => key)).toEqual([`image:${hex}`]);
   });
 
-  test('healthy: the image stays, nothing is found in it', () => {
+  test('a vulnerable item is as old as its oldest finding', () => {
+    const older = recommendation({ key: 'k0', additionalData: { SoftwareName: 'pip' }, firstFound: '2026-01-01T00:00:00Z' });
+    const both = deriveAll('container-images', [recommendation({ key: 'a' }), older]);
+    expect(both.records.find(({ table }) => table === 'sn_vul_container_image_vulnerable_item')?.fields['first_found']).toBe(
+      '2026-01-01 00:00:00',
+    );
+  });
+
+  test('healthy: the image and its package stay, nothing is found in them', () => {
     const healthy = deriveAll('container-images', [recommendation({ code: 'Healthy', additionalData: { CvesDetails: undefined } })]);
-    expect(healthy.records.map(({ table }) => table)).toEqual(['sn_vul_container_image']);
+    expect(healthy.records.map(({ table }) => table)).toEqual(['sn_vul_container_image', 'sn_vul_container_image_package']);
     expect(healthy.cis).toHaveLength(1);
   });
 

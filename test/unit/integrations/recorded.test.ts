@@ -192,7 +192,7 @@ describeRecorded('recorded payloads', () => {
       { cloud: 'aws', account: 'examplehierarchyid', name: 'exampleSecurityConnectorAwsOrganization' },
       'excluded',
       'excluded',
-      { cloud: 'gcp', account: 'my-0gcp-project', name: 'exampleSecurityConnectorGcp' },
+      { cloud: 'gcp', account: 'my-0gcp-project', alias: 'examplehierarchyid', name: 'exampleSecurityConnectorGcp' },
     ]);
   });
 
