@@ -4,6 +4,7 @@ import { integrationOf, integrations } from '../src/integrations/index.ts';
 import {
   claimScan,
   commitPage,
+  countAbsentKeys,
   endScan,
   loadScopes,
   nextUsedKeys,
@@ -19,6 +20,7 @@ import {
 } from '../src/ledger/index.ts';
 import type { IntegrationName, JsonObject, ObservedKind, Read, ReadContext } from '../src/model.ts';
 import type { ActivityContext, DeploymentClients } from './context.ts';
+import { inLanes, type LaneSignal } from './lanes.ts';
 import { cursorFromLedger, readPage, type NextKeys, type ReadPage } from './read-page.ts';
 import { sentenceOf, type StepScope } from './run-step.ts';
 
@@ -28,6 +30,7 @@ const leaseMs = 10 * 60_000;
 /** A scope that fails this often in a run, with what may pass, is given up. */
 const triesPerScan = 6;
 const firstPauseMs = 2_000;
+const absentKeysAllowed = 200;
 
 /** What a step leaves; the workflow decides from it when to come back (workflows/run-integration.ts). */
 export interface Left {
@@ -69,7 +72,7 @@ export async function observe(context: ActivityContext, input: IntegrationInput,
   await takeOverScans(context.ledger.database, run, input.integration);
   const clients = await context.clientsOf(run);
   const reader: Reader = { context, run, integration: input.integration, clients, step, reads, committed: { pages: 0 } };
-  await Promise.all(Array.from({ length: scopesAtATime }, () => readScans(reader)));
+  await inLanes(scopesAtATime, (lane) => readScans(reader, lane));
   const progress = await scanProgress(context.ledger.database, run, input.integration);
   return { left: progress.open, readyInMs: progress.readyInMs, advanced: reader.committed.pages > 0 };
 }
@@ -89,9 +92,9 @@ function readKey(name: string, scope: { readonly kind: string; readonly id: stri
   return `${name}\n${scope.kind}\n${scope.id}`;
 }
 
-async function readScans(reader: Reader): Promise<void> {
+async function readScans(reader: Reader, lane: LaneSignal): Promise<void> {
   const { context, run, integration, step } = reader;
-  while (!step.timeIsUp() && !step.signal.aborted) {
+  while (!step.timeIsUp() && !step.signal.aborted && !lane.stopped()) {
     const claim = await claimScan(context.ledger.database, run, integration, leaseMs);
     if (!claim) return;
     await context.failpoint('observe.after-claim');
@@ -144,20 +147,30 @@ async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise
     reader.committed.pages += 1;
     step.at({ integration: reader.integration, read: read.name, scope: claim.scope.id, page: pageNo });
     await context.failpoint('observe.between-pages');
-    if (page.next === undefined) return finishScan(reader, claim, read, page.partial);
+    if (page.next === undefined) return finishScan(reader, claim, read, page);
     if (!goOn) return releaseScan(database, claim);
   }
 }
 
-async function finishScan(reader: Reader, claim: ClaimedScan, read: Read, partial: string | undefined): Promise<void> {
-  const because = partial ?? read.emptyMeans;
+async function finishScan(reader: Reader, claim: ClaimedScan, read: Read, lastPage: ReadPage | undefined): Promise<void> {
+  const partial = lastPage?.partial ?? (await tooManyAbsent(reader, read));
+  const state = partial === undefined ? 'complete' : 'partial';
   await endScan(
     reader.context.ledger.database,
     reader.run,
     claim,
-    partial === undefined ? 'complete' : 'partial',
-    partial === undefined ? undefined : because,
+    state,
+    partial,
+    lastPage?.nothingAsked === true ? undefined : read.emptyMeans,
   );
+}
+
+/** Keys that no list and no single GET knows become placeholders; beyond a number of them the lists cannot be trusted (mapping.md §4). */
+async function tooManyAbsent(reader: Reader, read: Read): Promise<string | undefined> {
+  if (read.source.type !== 'arm-keys') return undefined;
+  const { database, words } = reader.context.ledger;
+  const absent = await countAbsentKeys(database, words, reader.run, read.source.keys.kind);
+  return absent > absentKeysAllowed ? `${absent} keys in use have no ${read.source.keys.kind}, more than ${absentKeysAllowed}` : undefined;
 }
 
 function nextKeysOf(reader: Reader, read: Read): NextKeys {

@@ -19,6 +19,7 @@ import { classifyWrite, type BatchItem, type BatchOutcome, type ServiceNowClient
 import type { ActivityContext } from './context.ts';
 import { findExisting } from './find-existing.ts';
 import { requireTable, type InstanceTable } from './instance-model.ts';
+import { inLanes, type LaneSignal } from './lanes.ts';
 import type { Left } from './observe.ts';
 import { prepareRecords, type PreparedRecord } from './prepare-records.ts';
 import type { StepScope } from './run-step.ts';
@@ -66,7 +67,7 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
   await takeOverClaims(database, run);
   await unparkRecords(database, words, run, tables);
   for (const table of tables) {
-    await Promise.all(Array.from({ length: lanes }, () => publishTable(publisher, table)));
+    await inLanes(lanes, (lane) => publishTable(publisher, table, lane));
     if (step.timeIsUp()) break;
   }
   const progress = await publishProgress(database, words, run, tables, settleTimeMs(context));
@@ -78,11 +79,11 @@ export function settleTimeMs(context: ActivityContext): number {
   return context.config.serviceNow.batchTransactionQuotaMs + context.config.serviceNow.settleMs;
 }
 
-async function publishTable(publisher: Publisher, table: string): Promise<void> {
+async function publishTable(publisher: Publisher, table: string, lane: LaneSignal): Promise<void> {
   const { context, run, step } = publisher;
   const { database, words } = context.ledger;
   for (;;) {
-    if (step.timeIsUp() || step.signal.aborted) return;
+    if (step.timeIsUp() || step.signal.aborted || lane.stopped()) return;
     const claim = await claimRecords(database, words, run, table, recordsAtATime, leaseMs, settleTimeMs(context));
     if (claim.records.length === 0) return;
     await context.failpoint('publish.after-claim');

@@ -21,6 +21,8 @@ export interface ReadPage {
   /** The list cannot be complete, and why. Nothing more is read. */
   readonly partial?: string | undefined;
   readonly totalRecords?: number | undefined;
+  /** A read by keys had no key to ask for: its emptiness says nothing. */
+  readonly nothingAsked?: true;
   readonly absentKeys?: { readonly kind: ObservedKind; readonly ids: readonly string[] } | undefined;
 }
 
@@ -144,7 +146,7 @@ async function readResourceGraphKeys(
   signal: AbortSignal,
 ): Promise<ReadPage> {
   const keys = await nextKeys(cursor?.afterKey ?? '', source.keysPerQuery);
-  if (keys.length === 0) return { rows: [], next: undefined };
+  if (keys.length === 0) return { rows: [], next: undefined, nothingAsked: true };
   const page = await queryResourceGraph(
     clients,
     {

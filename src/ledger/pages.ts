@@ -265,3 +265,12 @@ export async function nextUsedKeys(
   );
   return rows.map((row) => row.id);
 }
+
+/** How many keys of a kind are in use although this run's single GETs did not find them. */
+export async function countAbsentKeys(database: Database, words: Words, run: RunHandle, kind: ObservedKind): Promise<number> {
+  const [row] = await database.query<{ n: string }>(
+    'SELECT count(*) AS n FROM used_key WHERE deployment_id = $1 AND kind = $2 AND absent_in_run = $3',
+    [run.deploymentId, await words.idOf(kind), run.runId],
+  );
+  return Number(row?.n ?? 0);
+}

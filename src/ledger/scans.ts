@@ -151,6 +151,7 @@ export async function releaseScan(database: Database, claim: ClaimedScan): Promi
 /**
  * Ends a scan. Two states are corrected here, because only the ledger knows them: a total that moved while it was read,
  * and no rows where the last complete scan had some, both make it `partial` (design §2, §7).
+ * @param emptyMeans what it means that a complete list has no row, where that is worth saying
  */
 export async function endScan(
   database: Database,
@@ -158,6 +159,7 @@ export async function endScan(
   claim: ClaimedScan,
   state: Exclude<ScanState, 'open'>,
   because: string | undefined,
+  emptyMeans?: string,
 ): Promise<ScanState> {
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
