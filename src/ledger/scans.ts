@@ -171,7 +171,7 @@ export async function endScan(
     const finalState = doubt === undefined ? state : 'partial';
     await tx.query(
       `UPDATE scan SET state = $2, because = $3, ended_at = ledger_now(), claim_token = NULL, claim_until = NULL WHERE scan_id = $1`,
-      [claim.scanId, finalState, doubt ?? because ?? null],
+      [claim.scanId, finalState, doubt ?? because ?? (Number(current.rows_read) === 0 ? emptyMeans : undefined) ?? null],
     );
     return finalState;
   });
