@@ -18,7 +18,7 @@ export async function statusCommand(context: CliContext, { json }: { readonly js
   const statuses = await withReleases(async (releases) => {
     const { ledger } = await openLedgerOf(configuration, releases);
     const runs = await readStatus(ledger.database);
-    const phases = await openPhases(context, configuration, releases);
+    const phases = await openPhases(context, configuration, releases, runs);
     return configuration.deployments.map(({ name }) =>
       statusOf(
         name,
@@ -45,12 +45,22 @@ function statusOf(deployment: string, run: RunStatus | undefined, phase: string 
   };
 }
 
-/** Phases of the runs that are open, by deployment. A server that comes along and is not up has none. */
-async function openPhases(context: CliContext, configuration: Configuration, releases: Releases): Promise<ReadonlyMap<string, string>> {
+/**
+ * Phases of the runs that are open, by deployment. While the server that comes along is not up, nothing moves: what the ledger has as
+ * open goes on with the next worker.
+ */
+async function openPhases(
+  context: CliContext,
+  configuration: Configuration,
+  releases: Releases,
+  runs: readonly RunStatus[],
+): Promise<ReadonlyMap<string, string>> {
   const phases = new Map<string, string>();
   if (configuration.temporal.address === undefined) {
     const record = readTemporalRecord(configuration.stateDir);
-    if (record === undefined || !(await answersAt(record.address))) return phases;
+    if (record === undefined || !(await answersAt(record.address))) {
+      return new Map(runs.filter(({ endedAt }) => endedAt === null).map(({ deployment }) => [deployment, 'waiting for a worker']));
+    }
   }
   try {
     const { client } = await openTemporal(context, configuration, releases);

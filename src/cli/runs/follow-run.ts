@@ -36,30 +36,34 @@ export const noWorkerAfterMs = 5_000;
 /** Waits for the end of a run, showing how far it is. Errors: {@link SyncError} `transient` when Temporal stays away. */
 export async function followRun(run: StartedRun, options: FollowOptions): Promise<RunEnding> {
   const ended = new AbortController();
-  const looking = lookOn(run, options, AbortSignal.any([ended.signal, options.signal]));
+  const signal = AbortSignal.any([ended.signal, options.signal]);
+  const looking = lookOn(run, options, signal);
+  const ending = endingOf(run, signal);
   try {
-    return await Promise.race([endingOf(run), givenUp(options.signal)]);
+    return await Promise.race([ending, givenUp(options.signal)]);
   } finally {
     ended.abort();
-    await looking;
+    // Both are over before the caller closes the connection: a question that is repeated on a closed one ends the process.
+    await Promise.allSettled([looking, ending]);
     options.view.finish(run.deployment);
   }
 }
 
-async function endingOf(run: StartedRun): Promise<RunEnding> {
+async function endingOf(run: StartedRun, signal: AbortSignal): Promise<RunEnding> {
   let silentSinceMs: number | undefined;
   for (;;) {
     const askedAtMs = performance.now();
     try {
-      return { ended: 'with-result', result: await run.handle.result() };
+      return { ended: 'with-result', result: await run.handle.client.withAbortSignal(signal, () => run.handle.result()) };
     } catch (error) {
       if (error instanceof WorkflowFailedError) return { ended: 'without-result', ...whyWithoutResult(error.cause) };
+      if (signal.aborted) return { ended: 'not-yet' };
       if (!isNoAnswer(error)) throw error;
       // The answer to a question may take as long as the run; one that was open for long had been heard.
       const nowMs = performance.now();
       if (silentSinceMs === undefined || nowMs - askedAtMs > unansweredForMs) silentSinceMs = nowMs;
       if (nowMs - silentSinceMs > unansweredForMs) throw noAnswer(run, error);
-      await sleep(lookEveryMs);
+      await pause(lookEveryMs, signal);
     }
   }
 }
