@@ -61,15 +61,16 @@ export function registerGraph({ app }: HttpsApp, context: GraphContext): void {
       value: application === undefined ? [] : [applicationRow(application, context.access.grants(application))],
     };
   });
-  route('/v1.0/servicePrincipals\\(appId=:appId\\)/appRoleAssignments', ['Application.Read.All', 'Directory.Read.All'], (request) => {
-    const { appId } = request.params as { appId: string };
-    const application = context.access.application(appId.replaceAll("'", ''));
-    if (application === undefined)
+  route('/v1.0/:principal/appRoleAssignments', ['Application.Read.All', 'Directory.Read.All'], (request) => {
+    const { principal } = request.params as { principal: string };
+    const application = context.access.application(/^servicePrincipals\(appId='([^']*)'\)$/i.exec(principal)?.[1] ?? '');
+    if (application === undefined) {
       throw new GraphError(
         404,
         'Request_ResourceNotFound',
-        `Resource '${appId}' does not exist or one of its queried reference-property objects are not present.`,
+        `Resource '${principal}' does not exist or one of its queried reference-property objects are not present.`,
       );
+    }
     return {
       '@odata.context': `${context.url()}/v1.0/$metadata#appRoleAssignments`,
       value: appRoleAssignments(application, context.access.grants(application)),

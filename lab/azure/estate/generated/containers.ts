@@ -15,7 +15,7 @@ const CONTAINER_STREAM = 2;
 const IMAGES_PER_REGISTRY = 40;
 const IMAGES_PER_CLUSTER = 25;
 /** Every so many rows are followed by a copy whose id differs by case only (azure.md §1.9). */
-const DUPLICATE_EVERY = 400;
+const DUPLICATE_EVERY = 75;
 
 export type Registry = 'Azure' | 'AWS' | 'GCP';
 

@@ -2,7 +2,7 @@ import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
 import { firstEndAbove } from '../model.ts';
 import { BLOCK_KINDS, type BlockKind } from './blocks.ts';
 import { hash32 } from './hash.ts';
-import { describeBlock, subscriptionResource, type Block, type NamingContext, type Resource } from './naming.ts';
+import { describeBlock, resourceGroupOf, subscriptionResource, type Block, type NamingContext, type Resource } from './naming.ts';
 
 /** Which kinds of block follow each other. Kinds of clouds the subscription does not have are left out. */
 const CYCLE: readonly BlockKind['name'][] = ['web', 'aws', 'vm', 'gcp', 'aks', 'arc', 'data', 'sql', 'platform', 'vm', 'web'];
@@ -29,6 +29,7 @@ export interface Layout {
   readonly subscription: Resource;
   block(number: number): Block;
   kindOf(block: number): BlockKind['name'];
+  resourceGroupOf(block: number): string;
   /** Block numbers by lower-case resource group. */
   readonly sortedBlocks: Uint32Array;
   /** The resources of a block that have rows. */
@@ -76,7 +77,8 @@ export function createLayout(input: {
   const blockOfRow = (offset: number): number =>
     Math.floor(offset / cycleRows) * cycle.length + firstEndAbove(cycleEnds, offset % cycleRows);
 
-  const sorted = sortedOrder({ blockCount, sizeOf, groupOf: (block) => describeBlock(naming, planOf(block).kind, block).resourceGroup });
+  const groupOf = (block: number): string => resourceGroupOf(naming, planOf(block).kind.name, block);
+  const sorted = sortedOrder({ blockCount, sizeOf, groupOf });
   const sortedOffsets = cached(16, (block: number) => sortOffsets(sizeOf(block), (offset) => inBlock(block, offset)));
   const sortedHead = headRules
     .slice(0, head)
@@ -92,6 +94,7 @@ export function createLayout(input: {
     subscription,
     block: blocks,
     kindOf: (block) => planOf(block).kind.name,
+    resourceGroupOf: groupOf,
     sortedBlocks: sorted.blocks,
     resourcesOf,
     rowAt: (index) => {

@@ -79,16 +79,36 @@ export function subscriptionResource({ subscription, subscriptionId }: NamingCon
   };
 }
 
-/** Block `number` of a subscription: the same for the same seed, whatever else the estate holds. */
-export function describeBlock(naming: NamingContext, kind: BlockKind, number: number): Block {
-  const { seed, profile, subscription, subscriptionId } = naming;
+/** What a block is about and where it lies: all that its resource group's name says. */
+function describePlace({ seed, profile, subscription }: NamingContext, kind: BlockKind['name'], number: number): BlockPlace {
   const draw = (purpose: number): number => hash32(seed, number, purpose);
   const workload = choose(profile.workloads, draw(1));
   const region = choose(profile.regions, draw(2));
   const environment = subscription.environment === 'shared' ? choose(['prod', 'shared'] as const, draw(3)) : subscription.environment;
   const ordinal = String(number).padStart(4, '0');
   // Resource groups end in the block's number: it makes them unique, and lets a single assessment be found again.
-  const resourceGroup = `rg-${kind.name === 'aws' || kind.name === 'gcp' ? kind.name : workload}-${environment}-${region.short}-${ordinal}`;
+  const resourceGroup = `rg-${kind === 'aws' || kind === 'gcp' ? kind : workload}-${environment}-${region.short}-${ordinal}`;
+  return { workload, region, environment, ordinal, resourceGroup };
+}
+
+interface BlockPlace {
+  readonly workload: string;
+  readonly region: EstateProfile['regions'][number];
+  readonly environment: string;
+  readonly ordinal: string;
+  readonly resourceGroup: string;
+}
+
+/** The resource group of a block, without describing what is in it. */
+export function resourceGroupOf(naming: NamingContext, kind: BlockKind['name'], number: number): string {
+  return describePlace(naming, kind, number).resourceGroup;
+}
+
+/** Block `number` of a subscription: the same for the same seed, whatever else the estate holds. */
+export function describeBlock(naming: NamingContext, kind: BlockKind, number: number): Block {
+  const { seed, profile, subscriptionId } = naming;
+  const draw = (purpose: number): number => hash32(seed, number, purpose);
+  const { workload, region, environment, ordinal, resourceGroup } = describePlace(naming, kind.name, number);
   const tags: JsonObject =
     draw(4) % 5 === 0
       ? {}

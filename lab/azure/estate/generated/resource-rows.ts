@@ -66,8 +66,17 @@ function byId(left: ArmResource, right: ArmResource): number {
 /** Azure resources and connectors, block by block in the order of their ids. */
 function blockResources(layout: Layout): Rows<ArmResource> {
   const itemsOf = (block: number): ArmResource[] => armResources(layout.block(block), layout.resourcesOf(block)).sort(byId);
+  // All whole blocks of a kind hold the same number; only the last block may be cut short.
+  const whole = new Map<string, number>();
+  const countOf = (block: number): number => {
+    if (block === layout.blockCount - 1) return itemsOf(block).length;
+    const kind = layout.kindOf(block);
+    const count = whole.get(kind) ?? itemsOf(block).length;
+    whole.set(kind, count);
+    return count;
+  };
   let total = 0;
-  const ends = Uint32Array.from(layout.sortedBlocks, (block) => (total += itemsOf(block).length));
+  const ends = Uint32Array.from(layout.sortedBlocks, (block) => (total += countOf(block)));
   return {
     size: total,
     at: (index) => {
@@ -98,7 +107,7 @@ function resourceGroups({ subscriptionId, subscription }: NamingContext, layout:
     tags,
   });
   const names: { name: string; block?: number }[] = Array.from(layout.sortedBlocks, (block) => ({
-    name: layout.block(block).resourceGroup,
+    name: layout.resourceGroupOf(block),
     block,
   }));
   if (withContainers) names.push({ name: `rg-containers-${subscription.environment}` });
