@@ -1,5 +1,6 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
 import { integrationOf } from '../src/integrations/index.ts';
+import { tableSpecs } from '../src/integrations/tables.ts';
 import { mappingVersion } from '../src/integrations/mapping-version.ts';
 import {
   commitDerivedCis,
@@ -12,7 +13,6 @@ import {
   makeWholeGroupDue,
   noticeMappingVersion,
   openRun,
-  knownKeys,
   lastChangeMs,
   wholeGroupDerivedAtMs,
   type RunHandle,
@@ -33,6 +33,7 @@ import type { StepScope } from './run-step.ts';
 /** Groups loaded, derived and committed at a time: bounds memory and the length of a transaction. */
 const groupsAtATime = 500;
 const cisAtATime = 500;
+const tablesOfMany = tableSpecs.filter((spec) => spec.yieldedByMany === true).map((spec) => spec.name);
 
 /** Every commit ends what it took up, so a used-up time box has got on. How much is left is nobody's question. */
 const moreToDerive: Left = { left: 1, readyInMs: 0, advanced: true };
@@ -69,9 +70,14 @@ async function deriveIntegration(context: ActivityContext, run: RunHandle, integ
       derived: integration.derive(byId.get(group.groupId) ?? { group: group.groupId, records: [] }, deriveContext),
     }));
     await context.failpoint('derive.before-commit');
-    await commitDerivedGroups(database, words, run, integration.name, derived);
+    await commitDerivedGroups(
+      database,
+      words,
+      run,
+      { integration: integration.name, ciOfGroup: integration.ciOfGroup, tablesOfMany },
+      derived,
+    );
     await context.failpoint('derive.after-commit');
-    sources.noteTests(derived.flatMap((one) => one.derived.records));
     done += due.length;
     step.at({ integration: integration.name, groups: done });
   }
@@ -127,35 +133,26 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
 
 interface Sources {
   contextFor(groups: readonly ObservedGroup[]): Promise<DeriveContext>;
-  noteTests(records: readonly { readonly table: string; readonly key: string }[]): void;
 }
 
 /** Loads what a derivation may look at: small related kinds once, linked records per batch. */
 function createSources(context: ActivityContext, run: RunHandle, integration: Integration): Sources {
   const { database, words } = context.ledger;
   const whole = new Map<ObservedKind, ReadonlyMap<string, JsonObject>>();
-  let tests: Set<string> | undefined;
   return {
     async contextFor(groups) {
       for (const kind of integration.relatedKinds) {
         if (!whole.has(kind)) whole.set(kind, await loadKind(database, words, run, kind));
       }
-      tests ??= new Set(await knownKeys(database, words, run, 'sn_vulc_test'));
-      const known = tests;
-      const metadata = whole.get('metadata') ?? new Map<string, JsonObject>();
       const instanceModel = await context.instanceModelOf(run);
       return {
         deployment: run.deployment,
         source: instanceModel.source,
         integrationInstanceKey: integrationInstanceKey(run.deployment),
         related: { ...Object.fromEntries(whole), ...(await linkedRecords(context, run, groups, whole)) },
-        isKnownTest: (key) => metadata.has(key) || known.has(key),
         scannedAtMs: run.startedAtMs,
         notApplicableResult: context.config.serviceNow.notApplicableResult,
       };
-    },
-    noteTests(records) {
-      for (const record of records) if (record.table === 'sn_vulc_test') tests?.add(record.key);
     },
   };
 }

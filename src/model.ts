@@ -207,6 +207,8 @@ export interface TableSpec {
   readonly naturalKey: readonly string[];
   /** Never updated once it exists: somebody else's record (CVE library). */
   readonly createOnly?: true;
+  /** Many groups yield the same record (a region, a CVE): one of them yielding it no longer says nothing about the others. */
+  readonly yieldedByMany?: true;
   /** Absent on the instance: `stop` the integration with a remedy, or leave this table out (`skip`). */
   readonly ifMissing: 'stop' | 'skip';
 }
@@ -261,8 +263,6 @@ export interface DeriveContext {
   readonly integrationInstanceKey: string;
   /** All records of the integration's `relatedKinds`, and those records that the group's links name. */
   readonly related: Related;
-  /** True for assessment keys that have metadata, or already have a placeholder test. */
-  readonly isKnownTest: (assessmentKey: string) => boolean;
   /** When the scan of these records ended, UTC milliseconds: only for volatile fields. */
   readonly scannedAtMs: number;
   /** Choice of `result` for NotApplicable, if configured (mapping.md §4). */

@@ -110,7 +110,7 @@ const compliance: readonly TableSpec[] = [
 /** Discovered items and their attributes: servicenow.md §1.4, §4. The attribute tables' only known purpose is a name. */
 const common: readonly TableSpec[] = [
   ...['sn_sec_cmn_cloud_account', 'sn_sec_cmn_region', 'sn_sec_cmn_cloud_resource_type', 'sn_sec_cmn_cloud_service_provider'].map(
-    (name): TableSpec => ({ ...optionalData, name, naturalKey: ['name'], columns: { name: required(key('name')) } }),
+    (name): TableSpec => ({ ...optionalData, yieldedByMany: true, name, naturalKey: ['name'], columns: { name: required(key('name')) } }),
   ),
   {
     ...data,
@@ -144,6 +144,7 @@ const containers: readonly TableSpec[] = [
     name: 'sn_vul_nvd_entry',
     naturalKey: ['id'],
     createOnly: true,
+    yieldedByMany: true,
     columns: {
       id: required(key('id')),
       summary: text('summary'),

@@ -4,12 +4,21 @@ import { ciKeyDigest, type DueCi, type DueGroup } from './groups.ts';
 import { observedKey } from './pages.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
-import type { CiRequest, Derived, DesiredRecord, IntegrationName } from '../model.ts';
+import type { CiKey, CiRequest, Derived, DesiredRecord, IntegrationName } from '../model.ts';
 
 /** What one group became. */
 export interface DerivedGroup {
   readonly group: DueGroup;
   readonly derived: Derived;
+}
+
+/** Who derived, as far as storing it needs to know. */
+export interface Deriver {
+  readonly integration: IntegrationName;
+  /** The CI that a group's records hang on, also when the group asks for none (any more). */
+  readonly ciOfGroup: ((group: string) => CiKey) | undefined;
+  /** Tables whose records many groups yield: one group yielding a record no longer does not mean that it is gone. */
+  readonly tablesOfMany: readonly string[];
 }
 
 export interface DesiredResult {
@@ -35,7 +44,7 @@ export async function commitDerivedGroups(
   database: Database,
   words: Words,
   run: RunHandle,
-  integration: IntegrationName,
+  deriver: Deriver,
   groups: readonly DerivedGroup[],
 ): Promise<DesiredResult> {
   const records = groups.flatMap(({ group, derived }) =>
@@ -51,6 +60,7 @@ export async function commitDerivedGroups(
       run,
       records,
       groups.map(({ group }) => stageKey('group', group.groupKey)),
+      await Promise.all(deriver.tablesOfMany.map((table) => words.idOf(table))),
     );
     await writeExclusions(tx, words, run, groups);
     await tx.query(
@@ -58,14 +68,20 @@ export async function commitDerivedGroups(
        WHERE g.deployment_id = $1 AND g.integration = $2 AND g.group_key = t.group_key`,
       [
         run.deploymentId,
-        await words.idOf(integration),
+        await words.idOf(deriver.integration),
         groups.map(({ group }) => group.groupKey),
         groups.map(({ group }) => group.dueSeq),
-        groups.map(({ derived }) => (derived.cis[0] ? ciKeyDigest(derived.cis[0].key) : null)),
+        groups.map(({ group, derived }) => ciOf(group, derived, deriver)),
       ],
     );
     return { records: records.length, changed, cis: cis.length };
   });
+}
+
+/** A group that asks for no CI may still have records on one: an assessment that no longer applies changes its result. */
+function ciOf(group: DueGroup, derived: Derived, { ciOfGroup }: Deriver): Buffer | null {
+  const key = derived.cis[0]?.key ?? (group.groupId === '' ? undefined : ciOfGroup?.(group.groupId));
+  return key === undefined ? null : ciKeyDigest(key);
 }
 
 /** Stores what the groups of known CIs became (discovered items, results). */
@@ -136,15 +152,17 @@ async function writeOwned(
   run: RunHandle,
   owned: readonly OwnedRecord[],
   derivedGroups: readonly Buffer[],
+  keptTables: readonly number[] = [],
 ): Promise<number> {
   const rows = await ownerRows(words, owned);
   const columns = [rows.map((r) => r.tableId), rows.map((r) => r.key)] as const;
   // A previous owner row of these groups that is not derived any more: this deployment no longer sees the record.
   const gone = await tx.query<{ table_id: number; key: Buffer }>(
     `UPDATE record_owner o SET gone_at = ledger_now() WHERE o.deployment_id = $1 AND o.group_key = ANY($2::bytea[]) AND o.gone_at IS NULL
+       AND NOT o.table_id = ANY($5::smallint[])
        AND NOT EXISTS (SELECT 1 FROM unnest($3::smallint[], $4::bytea[]) AS t(table_id, key) WHERE t.table_id = o.table_id AND t.key = o.key)
      RETURNING table_id, key`,
-    [run.deploymentId, derivedGroups, ...columns],
+    [run.deploymentId, derivedGroups, ...columns, keptTables],
   );
   if (rows.length === 0) return gone.rowCount ?? 0;
   const same = await tx.query<{ table_id: number; key: Buffer }>(

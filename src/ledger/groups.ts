@@ -194,15 +194,6 @@ export function ciKeyDigest(key: string): Buffer {
   return digest(`ci\n${key}`);
 }
 
-/** Natural keys of the records of one table that this deployment owns; for small tables. */
-export async function knownKeys(database: Database, words: Words, run: RunHandle, table: string): Promise<string[]> {
-  const rows = await database.query<{ key_text: string }>(
-    `SELECT r.key_text FROM record_owner o JOIN record r USING (instance_id, table_id, key) WHERE o.deployment_id = $1 AND o.table_id = $2 AND o.gone_at IS NULL`,
-    [run.deploymentId, await words.idOf(table)],
-  );
-  return rows.map((row) => row.key_text);
-}
-
 /** When the whole-derived group of an integration was last derived, UTC milliseconds; 0 = never. */
 export async function wholeGroupDerivedAtMs(
   database: Database,

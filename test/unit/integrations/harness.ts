@@ -27,7 +27,6 @@ export function contextWith(related: Related = {}, changes: Partial<DeriveContex
     source: 'Microsoft Defender for Cloud',
     integrationInstanceKey: instanceKey,
     related,
-    isKnownTest: (key) => related.metadata?.has(key) === true,
     scannedAtMs,
     notApplicableResult: undefined,
     ...changes,
