@@ -148,6 +148,24 @@ describe('the instance, read without the engine', () => {
     const images = await lab.rows('cmdb_ci_docker_image');
     expect(new Set(images.map((row) => row['image_id'])).size).toBe(images.length);
     expect(images.length).toBe(containers.images);
+    await expectDistinct('sn_vul_container_image', ['integration_instance', 'repository', 'image_digest']);
+    await expectDistinct('sn_vul_container_image_package', ['container_image', 'name', 'version']);
+    await expectDistinct('sn_vul_container_image_findings', ['discovered_container_image', 'vulnerability', 'source_id']);
+    await expectDistinct('sn_vul_container_image_vulnerable_item', ['discovered_container_image', 'vulnerability']);
+    await expectDistinct('sn_vul_container_finding_m2m_vul_item', ['finding', 'vulnerable_item']);
+    await expectDistinct('sn_vul_nvd_entry', ['id']);
+  });
+
+  test('no vulnerable item is without its Docker image CI, and every link points at something', async () => {
+    const known = new Set((await lab.rows('cmdb_ci_docker_image')).map((row) => row['sys_id']));
+    const items = await lab.rows('sn_vul_container_image_vulnerable_item');
+    expect(items.filter((row) => !known.has(row['docker_image'] ?? ''))).toEqual([]);
+    for (const link of await lab.rows('sn_vulc_policy_test'))
+      expect(`${link['policy'] ?? ''} ${link['test'] ?? ''}`).toMatch(/^[0-9a-f]{32} [0-9a-f]{32}$/);
+    const results = await lab.rows('sn_vulc_result');
+    for (const column of ['control', 'cmdb_ci', 'src_ci', 'integration_instance']) {
+      expect(results.filter((row) => (row[column] ?? '') === '')).toEqual([]);
+    }
   });
 
   test('the five integration records of each deployment run as VR.System and are inactive', async () => {
