@@ -56,7 +56,6 @@ export interface ContainerEstate {
   readonly runningImages: readonly Image[];
   readonly hosts: readonly ContainerHost[];
   detections(image: Image): readonly Detection[];
-  isUnhealthy(detection: Detection): boolean;
   statusOf(detection: Detection): ReturnType<typeof statusOf>;
   readonly partitions: readonly GraphPartition[];
 }
@@ -131,7 +130,6 @@ export function createContainers(input: {
       ...Array.from({ length: clusterCount }, (_unused, index) => clusterHost(place, index)),
     ],
     detections: (image) => Array.from({ length: PACKAGES_PER_IMAGE }, (_unused, position) => detection(image, position)),
-    isUnhealthy: (found) => status(found).code === 'Unhealthy',
     statusOf: status,
     partitions,
   };

@@ -1,7 +1,6 @@
 import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
 import { firstEndAbove } from '../model.ts';
 import { BLOCK_KINDS, type BlockKind } from './blocks.ts';
-import { hash32 } from './hash.ts';
 import { describeBlock, resourceGroupOf, subscriptionResource, type Block, type NamingContext, type Resource } from './naming.ts';
 
 /** Which kinds of block follow each other. Kinds of clouds the subscription does not have are left out. */
@@ -213,9 +212,4 @@ function at<T>(list: ArrayLike<T>, index: number): T {
   const item = list[index];
   if (item === undefined) throw new RangeError(`No item ${String(index)} in a list of ${String(list.length)}.`);
   return item;
-}
-
-/** What a row's draw says, 0 to 99. */
-export function percentile(seed: number, ordinal: number, purpose: number): number {
-  return hash32(seed, ordinal, purpose) % 100;
 }
