@@ -87,10 +87,15 @@ describe('following a run', () => {
   test('can be given up: the run goes on', async () => {
     const deployment = `leave-${randomUUID()}`;
     const run = await startOrJoinRun(temporal.client, deployment, inputFor(deployment));
-    const giveUp = new AbortController();
-    const ending = followRun(run, optionsWith(giveUp.signal));
-    giveUp.abort();
-    expect(await ending).toEqual({ ended: 'not-yet' });
+    for (const afterMs of [0, 50, 4_000, 5_100]) {
+      const giveUp = new AbortController();
+      if (afterMs === 0) giveUp.abort();
+      else setTimeout(() => giveUp.abort(), afterMs);
+      const startedMs = performance.now();
+      expect(await followRun(run, optionsWith(giveUp.signal))).toEqual({ ended: 'not-yet' });
+      // At once, whenever it comes: before the first question, during one, between two.
+      expect(performance.now() - startedMs).toBeLessThan(afterMs + 3_000);
+    }
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
     await run.handle.terminate('the test is over');
   });

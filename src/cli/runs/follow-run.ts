@@ -27,6 +27,8 @@ export interface FollowOptions {
 }
 
 const lookEveryMs = 1_000;
+/** One question to Temporal, at most. */
+const askForMs = 5_000;
 const unansweredForMs = 60_000;
 /** What takes longer is shown while it goes on. */
 const showAfterMs = 2_000;
@@ -37,8 +39,9 @@ export const noWorkerAfterMs = 5_000;
 export async function followRun(run: StartedRun, options: FollowOptions): Promise<RunEnding> {
   const ended = new AbortController();
   const signal = AbortSignal.any([ended.signal, options.signal]);
-  const looking = lookOn(run, options, signal);
-  const ending = endingOf(run, signal);
+  const heard = { atMs: performance.now() };
+  const looking = lookOn(run, options, heard, signal);
+  const ending = endingOf(run, heard, signal);
   try {
     return await Promise.race([ending, givenUp(options.signal)]);
   } finally {
@@ -49,23 +52,24 @@ export async function followRun(run: StartedRun, options: FollowOptions): Promis
   }
 }
 
-async function endingOf(run: StartedRun, signal: AbortSignal): Promise<RunEnding> {
-  let silentSinceMs: number | undefined;
-  for (;;) {
-    const askedAtMs = performance.now();
+/**
+ * The end of the run, or `not-yet` once the signal is aborted. Asked in short questions: the client cancels the question in hand when
+ * the signal is aborted, but not one that is asked afterwards.
+ */
+async function endingOf(run: StartedRun, heard: { readonly atMs: number }, signal: AbortSignal): Promise<RunEnding> {
+  const { client } = run.handle;
+  while (!signal.aborted) {
     try {
-      return { ended: 'with-result', result: await run.handle.client.withAbortSignal(signal, () => run.handle.result()) };
+      const result = await client.withDeadline(Date.now() + askForMs, () => client.withAbortSignal(signal, () => run.handle.result()));
+      return { ended: 'with-result', result };
     } catch (error) {
       if (error instanceof WorkflowFailedError) return { ended: 'without-result', ...whyWithoutResult(error.cause) };
-      if (signal.aborted) return { ended: 'not-yet' };
       if (!isNoAnswer(error)) throw error;
-      // The answer to a question may take as long as the run; one that was open for long had been heard.
-      const nowMs = performance.now();
-      if (silentSinceMs === undefined || nowMs - askedAtMs > unansweredForMs) silentSinceMs = nowMs;
-      if (nowMs - silentSinceMs > unansweredForMs) throw noAnswer(run, error);
-      await pause(lookEveryMs, signal);
+      if (performance.now() - heard.atMs > unansweredForMs) throw noAnswer(run, error);
+      await pause(100, signal);
     }
   }
+  return { ended: 'not-yet' };
 }
 
 function isNoAnswer(error: unknown): boolean {
@@ -109,12 +113,17 @@ function givenUp(signal: AbortSignal): Promise<RunEnding> {
   });
 }
 
-async function lookOn(run: StartedRun, { view, countsOf, onNoWorker }: FollowOptions, signal: AbortSignal): Promise<void> {
+async function lookOn(
+  run: StartedRun,
+  { view, countsOf, onNoWorker }: FollowOptions,
+  heard: { atMs: number },
+  signal: AbortSignal,
+): Promise<void> {
   const startedMs = performance.now();
   let remark: string | undefined;
   await pause(showAfterMs, signal);
   while (!signal.aborted) {
-    const progress = await lookAt(run, countsOf);
+    const progress = await lookAt(run, countsOf, heard);
     // Checked after the look: the run may have ended while we looked.
     if (isAborted(signal)) return;
     if (progress.taken) remark = progress.remark;
@@ -130,9 +139,15 @@ function isAborted(signal: AbortSignal): boolean {
 }
 
 /** A look that fails says so and is tried again: the run is none the worse for it. */
-async function lookAt(run: StartedRun, countsOf: FollowOptions['countsOf']): Promise<RunProgress & { readonly taken: boolean }> {
+async function lookAt(
+  run: StartedRun,
+  countsOf: FollowOptions['countsOf'],
+  heard: { atMs: number },
+): Promise<RunProgress & { readonly taken: boolean }> {
   try {
-    const { typedSearchAttributes, historyLength } = await run.handle.describe();
+    const { client } = run.handle;
+    const { typedSearchAttributes, historyLength } = await client.withDeadline(Date.now() + askForMs, () => run.handle.describe());
+    heard.atMs = performance.now();
     const phase = typedSearchAttributes.get(searchAttributes.phase);
     const counts = await countsOf(run.workflowRunId);
     // Started and task scheduled: two events that need no worker.

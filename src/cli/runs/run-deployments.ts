@@ -36,6 +36,8 @@ export async function runDeployments(
   { temporal, ledger }: RunPlaces,
   request: RunRequest,
 ): Promise<readonly FinishedRun[] | undefined> {
+  // Ctrl-C may have come while servers were starting.
+  if (context.interrupts.signal.aborted) return undefined;
   const started = await startAll(temporal.client, configuration, request);
   for (const run of started.filter(({ attached }) => attached)) context.output.note(joinedSentence(context, run));
   const view = createProgressView(context.output, context.clock);
