@@ -164,7 +164,11 @@ async function decide(
   return { settled, toSend };
 }
 
-/** Intent → send → outcome per record (design §2). Nothing here is sent twice: an unknown outcome is looked up later. */
+/**
+ * Intent → send → outcome per record (design §2). Nothing here is sent twice: an unknown outcome is looked up later. The
+ * intent is committed with the slot in hand: whoever waited for one for longer than the platform needs to settle, and lost
+ * the claim to another attempt meanwhile, learns it there and sends nothing.
+ */
 async function sendAndSettle(
   publisher: Publisher,
   claim: RecordClaim,
@@ -173,14 +177,8 @@ async function sendAndSettle(
   settle: (outcomes: readonly RecordOutcome[]) => Promise<void>,
 ): Promise<void> {
   const { context, run, client } = publisher;
-  await intendRecords(
-    context.ledger.database,
-    context.ledger.words,
-    run,
-    claim,
-    sends.map((send) => send.record.key),
-  );
-  await context.failpoint('publish.after-intent');
+  const { database, words } = context.ledger;
+  const keys = sends.map((send) => send.record.key);
   let answers: readonly BatchOutcome[];
   try {
     answers = await client.batch.sendBatch(
@@ -188,6 +186,10 @@ async function sendAndSettle(
       {
         kind: mapped.spec.traffic === 'data' ? 'serviceNowWrites' : 'serviceNowBookkeeping',
         effect: 'write',
+        beforeSend: async () => {
+          await intendRecords(database, words, run, claim, keys);
+          await context.failpoint('publish.after-intent');
+        },
         signal: publisher.step.signal,
       },
     );

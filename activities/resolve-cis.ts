@@ -112,17 +112,25 @@ function matchOf(ci: ClaimedCi, { match, className }: FoundCi): CiMatch {
   return ci.wasSent && match === 'lookup-rule' && sentClass ? 'created-by-ire' : match;
 }
 
-/** Intent → send → outcome per item; a lost answer leaves the intent, and the CIs are looked up once the platform has settled. */
+/**
+ * Intent → send → outcome per item; a lost answer leaves the intent, and the CIs are looked up once the platform has settled.
+ * The intent is committed with the slot in hand, as for records (publish.ts).
+ */
 async function sendPayload(resolver: Resolver, { payload, itemIndexes }: BuiltPayload): Promise<void> {
   const { context, run, client, claim, step } = resolver;
   const keys = [...itemIndexes.keys()];
-  await intendCis(context.ledger.database, run, claim, keys);
-  await context.failpoint('resolve.after-intent');
   let answer: IreAnswer;
   try {
     answer = await client.identifyReconcile.identify(
       payload,
-      { dataSource: context.config.serviceNow.dataSource, kind: 'serviceNowWrites' },
+      {
+        dataSource: context.config.serviceNow.dataSource,
+        kind: 'serviceNowWrites',
+        beforeSend: async () => {
+          await intendCis(context.ledger.database, run, claim, keys);
+          await context.failpoint('resolve.after-intent');
+        },
+      },
       step.signal,
     );
   } catch (error) {

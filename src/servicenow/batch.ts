@@ -2,7 +2,7 @@
 import { SyncError } from '../errors.ts';
 import type { CallKind, SysId } from '../model.ts';
 import { refusalOf, readFailure, type Effect } from './errors.ts';
-import type { Send, Timeouts } from './http.ts';
+import type { Send, ServiceNowRequest, Timeouts } from './http.ts';
 import { sysIdOf, type Row } from './table.ts';
 import { isObject } from '../transport.ts';
 
@@ -30,6 +30,8 @@ export type BatchOutcome =
 export interface BatchOptions {
   readonly kind: CallKind;
   readonly effect: Effect;
+  /** The place to commit an intent. */
+  readonly beforeSend?: ServiceNowRequest['beforeSend'];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,7 +50,7 @@ const maxBatchBytes = 5 * 1024 * 1024;
 
 export function createBatchApi({ send, timeouts }: { readonly send: Send; readonly timeouts: Timeouts }): BatchApi {
   return {
-    sendBatch: async (items, { kind, effect, signal }) => {
+    sendBatch: async (items, { kind, effect, beforeSend, signal }) => {
       if (items.length === 0) return [];
       requireSendable(items);
       const { body } = await send({
@@ -58,6 +60,7 @@ export function createBatchApi({ send, timeouts }: { readonly send: Send; readon
         kind,
         effect,
         timeoutMs: timeouts.batchMs,
+        beforeSend,
         signal,
       });
       return readOutcomes(items, body, effect);

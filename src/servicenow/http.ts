@@ -18,6 +18,11 @@ export interface ServiceNowRequest {
   readonly timeoutMs?: number | undefined;
   /** Statuses that are an answer besides 200 to 299 (202 is never one). */
   readonly alsoFine?: readonly number[] | undefined;
+  /**
+   * Called with the slot in hand, directly before the request goes out, and again before it is repeated with a fresh token.
+   * When it throws, nothing is sent.
+   */
+  readonly beforeSend?: (() => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,15 +66,17 @@ export function createSend(options: SendOptions): Send {
       try {
         return await gate.pass(
           request.kind,
-          (signal) =>
-            transport.send({
+          async (signal) => {
+            await request.beforeSend?.();
+            return transport.send({
               method: request.method,
               url,
               headers: headersOf(authorization, body),
               body,
               timeoutMs: request.timeoutMs ?? options.timeouts.requestMs,
               signal,
-            }),
+            });
+          },
           request.signal,
         );
       } catch (error) {

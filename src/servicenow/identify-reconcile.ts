@@ -2,7 +2,7 @@
 import { SyncError } from '../errors.ts';
 import type { CallKind, SysId } from '../model.ts';
 import type { BatchItem } from './batch.ts';
-import type { Send } from './http.ts';
+import type { Send, ServiceNowRequest } from './http.ts';
 import { ireRemedy } from './ire-codes.ts';
 import { isObject, vendorSentence } from '../transport.ts';
 
@@ -68,12 +68,18 @@ export interface IreAnswer {
   readonly logContextId: string | undefined;
 }
 
+export interface IreSendOptions {
+  readonly kind: CallKind;
+  /** The place to commit an intent. */
+  readonly beforeSend?: ServiceNowRequest['beforeSend'];
+}
+
 export interface IdentifyReconcileApi {
   /**
    * HTTP 200 does not mean success: look at every item.
    * @throws SyncError `outcome-unknown` when a commit got no usable answer, `forbidden` (missing role, unscoped OAuth client)
    */
-  identify(payload: IrePayload, options: IreOptions & { readonly kind: CallKind }, signal?: AbortSignal): Promise<IreAnswer>;
+  identify(payload: IrePayload, options: IreOptions & IreSendOptions, signal?: AbortSignal): Promise<IreAnswer>;
 }
 
 export function createIdentifyReconcileApi({ send }: { readonly send: Send }): IdentifyReconcileApi {
@@ -90,6 +96,7 @@ export function createIdentifyReconcileApi({ send }: { readonly send: Send }): I
         effect: options.simulate === true ? 'read' : 'write',
         // Some engine refusals arrive as 400 with the engine's own envelope.
         alsoFine: [400],
+        beforeSend: options.beforeSend,
         signal,
       });
       return readIreAnswer(answer.body, payload.items.length, options, answer.status);

@@ -513,6 +513,33 @@ describe('sendBatch', () => {
     expect(gate.passed.at(-1)).toBe('serviceNowWrites');
   });
 
+  test('what must be committed before a request is committed with the slot in hand, and again before a repeat', async () => {
+    const seen: { readonly passed: number; readonly received: number }[] = [];
+    const beforeSend = (): Promise<void> => {
+      seen.push({ passed: gate.passed.filter((kind) => kind === 'serviceNowWrites').length, received: calls().length });
+      return Promise.resolve();
+    };
+    serve((_, index) =>
+      index < 2 ? { status: 401, json: failure('User Not Authenticated', null) } : { status: 200, json: { serviced_requests: [] } },
+    );
+    await client.batch.sendBatch(items(), { ...write, beforeSend });
+    expect(seen).toEqual([
+      { passed: 1, received: 0 },
+      { passed: 2, received: 1 },
+    ]);
+  });
+
+  test('nothing is sent when that fails: the claim is lost, or the ledger is away', async () => {
+    serve(() => ({ status: 200, json: { serviced_requests: [] } }));
+    const lostClaim = new SyncError({ kind: 'fenced-out', service: 'ledger', message: 'The claim passed to another attempt.' });
+    const beforeSend = (): Promise<void> => Promise.reject(lostClaim);
+    expect(await rejection(client.batch.sendBatch(items(), { ...write, beforeSend }))).toBe(lostClaim);
+    const payload = { items: [{ className: 'cmdb_ci_cmp_resource', values: { name: 'x' } }] };
+    const options = { dataSource: 'x', kind: 'serviceNowWrites', beforeSend } as const;
+    expect(await rejection(client.identifyReconcile.identify(payload, options))).toBe(lostClaim);
+    expect(calls()).toEqual([]);
+  });
+
   test('an item that no list names, or that has no status, is unserviced; a foreign id changes nothing', async () => {
     serve(() => ({
       status: 200,
