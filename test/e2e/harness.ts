@@ -39,6 +39,14 @@ export interface LabFile {
 
 export type Row = Readonly<Record<string, string>>;
 
+export interface TableSummary {
+  readonly rows: number;
+  readonly modCountSum: number;
+  readonly digest: string;
+  /** Write operations since the lab started, those that changed nothing included. */
+  readonly writes: number;
+}
+
 export interface Lab {
   readonly dir: string;
   readonly file: LabFile;
@@ -46,7 +54,7 @@ export interface Lab {
   admin(method: string, path: string, body?: unknown): Promise<unknown>;
   rows(table: string): Promise<readonly Row[]>;
   /** Rows and versions of every table: equal before and after means that nothing was touched. */
-  summary(): Promise<Readonly<Record<string, { readonly rows: number; readonly modCountSum: number; readonly digest: string }>>>;
+  summary(): Promise<Readonly<Record<string, TableSummary>>>;
   stop(): Promise<void>;
 }
 
@@ -134,7 +142,13 @@ export interface WorkerProcess {
 export async function createEngine(
   lab: Lab,
   settings: EngineSettings,
-  options: { readonly transactionQuotaSeconds?: number; readonly settleSeconds?: number; readonly incidents?: boolean } = {},
+  options: {
+    readonly transactionQuotaSeconds?: number;
+    readonly settleSeconds?: number;
+    readonly incidents?: boolean;
+    /** Workflow ids are made of deployment names, and all test files share one namespace: something of this file's own. */
+    readonly deploymentPrefix?: string;
+  } = {},
 ): Promise<Engine> {
   const dir = await mkdtemp(join(tmpdir(), 'defender-sync-engine-'));
   const secret = async (name: string, value: string): Promise<{ file: string }> => {
@@ -147,7 +161,7 @@ export async function createEngine(
   if (!oauthClient) throw new Error('The lab names no OAuth client.');
   const deployments = await Promise.all(
     azure.tenants.map(async (tenant, index) => ({
-      name: deploymentName(tenant.name, index),
+      name: `${options.deploymentPrefix ?? ''}${deploymentName(tenant.name, index)}`,
       azure: {
         cloud: 'custom',
         authorityHost: azure.authority,
@@ -198,6 +212,8 @@ export async function createEngine(
       await Promise.race([
         untilText(log, /Ready\./, 60_000),
         ended.then(() => {
+          // A failpoint may be hit in the first moment, before the process has said that it is ready.
+          if (failpoint !== undefined && child.signalCode === 'SIGKILL') return;
           throw new Error(`The worker ended before it was ready:\n${log()}`);
         }),
       ]);
