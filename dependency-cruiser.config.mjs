@@ -18,7 +18,7 @@ const rooms = {
     'src/ledger',
     'src/preflight',
     'workflows/contract',
-    'activities/(index|create-context)',
+    'activities/(index|create-context|doctor)',
   ],
 };
 

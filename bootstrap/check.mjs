@@ -11,7 +11,7 @@ const checks = [
   [
     'boundaries',
     [
-      bin('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
+      bin('dependency-cruiser', 'bin', 'dependency-cruiser.mjs'),
       '--config',
       'dependency-cruiser.config.mjs',
       'src',

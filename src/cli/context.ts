@@ -1,7 +1,7 @@
 /** What every command is handed. */
 import type { Configuration, Environment } from '../config/index.ts';
+import type { DoctorOptions } from '../../activities/doctor.ts';
 import type { CheckFinding } from '../../workflows/contract.ts';
-import type { Ledger } from '../ledger/index.ts';
 import type { TemporalAddress } from '../temporal/connect.ts';
 import type { Clock } from '../observability/clock.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -41,13 +41,4 @@ export interface RunningWorker {
   readonly stop: () => Promise<void>;
   /** Settles when the worker has ended: resolves after `stop`, rejects when it failed. */
   readonly ended: Promise<void>;
-}
-
-export interface DoctorOptions {
-  readonly configuration: Configuration;
-  readonly deployment: string;
-  readonly ledger: Ledger;
-  readonly signal: AbortSignal;
-  /** Told the id of each check as it begins. */
-  readonly onCheck: (check: string) => void;
 }

@@ -1,6 +1,7 @@
 /** Puts the engine together: the one place of the command line that knows the activities. */
 import { Runtime, makeTelemetryFilterString, type LogLevel, type LogMetadata, type Logger as TemporalLogger } from '@temporalio/worker';
 import { createContext } from '../../activities/create-context.ts';
+import { runDoctor } from '../../activities/doctor.ts';
 import { createActivities } from '../../activities/index.ts';
 import { createFailpoints } from '../observability/failpoints.ts';
 import type { Clock } from '../observability/clock.ts';
@@ -8,7 +9,6 @@ import type { Logger } from '../observability/logger.ts';
 import { connectWorker } from '../temporal/connect.ts';
 import { createWorker } from '../temporal/worker.ts';
 import type { Engine, RunningWorker, WorkerOptions } from './context.ts';
-import { runDoctor } from './doctor-run.ts';
 import { withReleases } from './releases.ts';
 
 export function createEngine(clock: Clock): Engine {

@@ -107,7 +107,7 @@ function addRunCommands(program: Command, run: Run): void {
 }
 
 function addLocalCommands(program: Command, run: Run): void {
-  const estate = ['--estate <spec>', 'generated:<seed>:<assessments> or recordings:<dir>'] as const;
+  const estate = ['--estate <spec>', 'company (the default), generated:<seed>:<assessments> or recordings:<dir>'] as const;
   program
     .command('up')
     .description('run a worker, and the servers that come along, until Ctrl-C')

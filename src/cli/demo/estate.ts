@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { existsSync, statSync } from 'node:fs';
 import { SyncError } from '../../errors.ts';
 
-/** Looks like a company: some dozen subscriptions' worth of resources, images and standards, synced in about a minute. */
-export const defaultEstate = 'generated:1:3000';
+/** A made-up company: a tree of management groups, subscriptions with names one would give, AWS and GCP, a registry with images. */
+export const defaultEstate = 'company';
 
 export interface Estate {
   /** As the lab takes it; folders are absolute. */
@@ -15,6 +15,7 @@ export interface Estate {
 
 /** Errors: {@link SyncError} `usage` when the words are not understood. */
 export function parseEstate(spec: string = defaultEstate): Estate {
+  if (spec === defaultEstate) return { spec, folder: spec };
   const generated = /^generated:(\d{1,9}):(\d{1,8})$/.exec(spec);
   if (generated !== null && Number(generated[2]) > 0) return { spec, folder: spec.replaceAll(':', '-') };
   if (spec.startsWith('recordings:') && spec.length > 'recordings:'.length) {
@@ -31,6 +32,6 @@ export function parseEstate(spec: string = defaultEstate): Estate {
   throw new SyncError({
     kind: 'usage',
     message: `${JSON.stringify(spec)} is not an estate.`,
-    remedy: `Write generated:<seed>:<assessments>, for example ${defaultEstate}, or recordings:<dir>.`,
+    remedy: `Write ${defaultEstate}, generated:<seed>:<assessments>, for example generated:7:20000, or recordings:<dir>.`,
   });
 }
