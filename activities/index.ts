@@ -5,8 +5,9 @@ import { observe, openScans, type Left } from './observe.ts';
 import { prepareInstance } from './publish-engine-records.ts';
 import { publish } from './publish.ts';
 import { resolveCis } from './resolve-cis.ts';
+import { refreshStatistics } from '../src/ledger/index.ts';
 import { beginRun, finishIntegration, finishRun, preflight } from './run-lifecycle.ts';
-import { runStep } from './run-step.ts';
+import { runStep, type StepScope } from './run-step.ts';
 
 /** The activities as workflows see them: ids and counts in, counts out. */
 export interface Activities {
@@ -29,17 +30,23 @@ export interface Activities {
 
 /** Makes the activities over one context; every one of them runs inside `runStep`. */
 export function createActivities(context: ActivityContext): Activities {
+  /** For steps that join what earlier steps have just filled. */
+  const runStepOnFreshStatistics = <Result>(work: (step: StepScope) => Promise<Result>): Promise<Result> =>
+    runStep(async (step) => {
+      await refreshStatistics(context.ledger.database);
+      return work(step);
+    });
   return {
     beginRun: (input) => runStep(() => beginRun(context, input)),
     preflight: (run) => runStep((step) => preflight(context, run, step)),
     prepareInstance: (run) => runStep((step) => prepareInstance(context, run, step)),
     openScans: (input) => runStep(() => openScans(context, input)),
     observe: (input) => runStep((step) => observe(context, input, step)),
-    derive: (input) => runStep((step) => derive(context, input, step)),
-    resolveCis: (input) => runStep((step) => resolveCis(context, input, step)),
-    deriveForCis: (input) => runStep((step) => deriveForCis(context, input, step)),
-    publish: (input) => runStep((step) => publish(context, input, step)),
-    finishIntegration: (input) => runStep((step) => finishIntegration(context, input, step)),
+    derive: (input) => runStepOnFreshStatistics((step) => derive(context, input, step)),
+    resolveCis: (input) => runStepOnFreshStatistics((step) => resolveCis(context, input, step)),
+    deriveForCis: (input) => runStepOnFreshStatistics((step) => deriveForCis(context, input, step)),
+    publish: (input) => runStepOnFreshStatistics((step) => publish(context, input, step)),
+    finishIntegration: (input) => runStepOnFreshStatistics((step) => finishIntegration(context, input, step)),
     finishRun: (input) => runStep(() => finishRun(context, input)),
   };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Json } from '../model.ts';
 
 /** Bytes of a ledger digest: 128 bits are plenty for identity, and half the index of a SHA-256. */
@@ -6,7 +6,7 @@ export const digestBytes = 16;
 
 /** 16-byte digest of a natural key or of canonical content. */
 export function digest(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest().subarray(0, digestBytes);
+  return hash('sha256', text, 'buffer').subarray(0, digestBytes);
 }
 
 /** JSON text with sorted keys: equal content gives equal text, whatever the key order was. */

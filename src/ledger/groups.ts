@@ -150,7 +150,11 @@ export async function lastChangeMs(database: Database, words: Words, run: RunHan
   return row?.at?.getTime() ?? 0;
 }
 
-/** CIs that are known now and whose records have not been derived for that: with all groups of the same CI. */
+/**
+ * CIs that are known now and whose records have not been derived for that, with all groups of each; from at most `limit` groups.
+ * Groups that were derived anew come out of their index in order, so that a million cost no more than they are; that a group's CI
+ * has become another one is rare and looked for when nothing else is left.
+ */
 export async function dueCis(
   database: Database,
   words: Words,
@@ -158,26 +162,36 @@ export async function dueCis(
   integration: IntegrationName,
   limit: number,
 ): Promise<DueCi[]> {
-  const integrationId = await words.idOf(integration);
-  const rows = await database.query<{
-    sys_id: string;
-    key_text: string;
-    match: string;
-    group_key: Buffer;
-    group_id: string;
-    due_seq: string;
-    derived_seq: string;
-  }>(
-    `WITH due AS (
-       SELECT DISTINCT c.sys_id FROM observed_group g JOIN ci c ON c.instance_id = $3 AND c.ci_key = g.ci_key
-       WHERE g.deployment_id = $1 AND g.integration = $2 AND c.state = 'resolved' AND (g.derived_seq > g.ci_derived_seq OR g.ci_sys_id IS DISTINCT FROM c.sys_id)
-       ORDER BY c.sys_id LIMIT $4)
-     SELECT c.sys_id, c.key_text, c.match, g.group_key, g.group_id, g.due_seq, g.derived_seq
-     FROM due JOIN ci c ON c.instance_id = $3 AND c.sys_id = due.sys_id
-     JOIN observed_group g ON g.ci_key = c.ci_key AND g.deployment_id = $1 AND g.integration = $2
-     ORDER BY c.sys_id, g.group_id COLLATE "C"`,
-    [run.deploymentId, integrationId, run.instanceId, limit],
-  );
+  const values = [run.deploymentId, await words.idOf(integration), run.instanceId, limit];
+  for (const due of ['g.derived_seq > g.ci_derived_seq', 'g.ci_sys_id IS DISTINCT FROM c.sys_id']) {
+    const rows = await database.query<DueCiRow>(
+      `WITH due AS (
+         SELECT DISTINCT sys_id FROM (
+           SELECT c.sys_id FROM observed_group g JOIN ci c ON c.instance_id = $3 AND c.ci_key = g.ci_key
+           WHERE g.deployment_id = $1 AND g.integration = $2 AND g.ci_key IS NOT NULL AND c.state = 'resolved' AND ${due}
+           ORDER BY g.group_key LIMIT $4) AS first)
+       SELECT c.sys_id, c.key_text, c.match, g.group_key, g.group_id, g.due_seq, g.derived_seq
+       FROM due JOIN ci c ON c.instance_id = $3 AND c.sys_id = due.sys_id
+       JOIN observed_group g ON g.ci_key = c.ci_key AND g.deployment_id = $1 AND g.integration = $2
+       ORDER BY c.sys_id, g.group_id COLLATE "C"`,
+      values,
+    );
+    if (rows.length > 0) return groupedByCi(rows);
+  }
+  return [];
+}
+
+interface DueCiRow {
+  sys_id: string;
+  key_text: string;
+  match: string;
+  group_key: Buffer;
+  group_id: string;
+  due_seq: string;
+  derived_seq: string;
+}
+
+function groupedByCi(rows: readonly DueCiRow[]): DueCi[] {
   const bySysId = new Map<string, { ci: ResolvedCi; groups: (DueGroup & { derivedSeq: string })[] }>();
   for (const row of rows) {
     const found = bySysId.get(row.sys_id) ?? {

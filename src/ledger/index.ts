@@ -12,6 +12,7 @@ export * from './pages.ts';
 export * from './records.ts';
 export * from './report.ts';
 export * from './runs.ts';
+export * from './statistics.ts';
 export {
   claimScan,
   endScan,
