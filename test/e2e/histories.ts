@@ -1,10 +1,11 @@
 /** What a run left in Temporal, and a look through text for what must not be there. */
-import type { Client } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import { isGrpcServiceError, type Client } from '@temporalio/client';
 import type { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { integrationOrder, integrationWorkflowId, syncWorkflowId } from '../../workflows/contract.ts';
 
 type History = Parameters<typeof historyToJSON>[0];
+
+const grpcNotFound = 5;
 
 export interface HistoryOfWorkflow {
   readonly workflowId: string;
@@ -19,7 +20,7 @@ export async function historiesOfRun(client: Client, deployment: string): Promis
     try {
       found.push({ workflowId, history: await client.workflow.getHandle(workflowId).fetchHistory() });
     } catch (error) {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      if (!isGrpcServiceError(error) || (error.code as number) !== grpcNotFound) throw error;
     }
   }
   return found;
