@@ -109,7 +109,7 @@ export const maxActualValues = 3_000;
 /** `name: value` lines in name order; the list's order is not stable. */
 function additionalText(data: Readonly<Record<string, unknown>> | undefined): string {
   const lines = Object.entries(data ?? {})
-    .filter(([name, value]) => value !== null && value !== '' && name.toLowerCase() !== 'subassessmentslink')
+    .filter(([name, value]) => value !== undefined && value !== null && value !== '' && name.toLowerCase() !== 'subassessmentslink')
     .map(([name, value]) => `${cleanLine(name)}: ${typeof value === 'string' ? clean(value) : JSON.stringify(sortedKeys(value))}`)
     .sort();
   return cut(paragraphs(lines.join('\n')), maxActualValues);
