@@ -15,7 +15,7 @@ a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}.lead
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1rem}.card{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.35rem .6rem;border-top:1px solid var(--line)}.card tr:first-child td{border-top:0}
 small{display:block;color:var(--soft);font-weight:400}.count{text-align:right;font-variant-numeric:tabular-nums}.when{white-space:nowrap;color:var(--soft)}
-.scroll{overflow-x:auto;background:var(--paper);border:1px solid var(--line);border-radius:8px}.rows th{border-top:0;font-size:.85rem;color:var(--soft);white-space:nowrap}.rows td{max-width:24rem;overflow-wrap:anywhere}
+.scroll{overflow-x:auto;background:var(--paper);border:1px solid var(--line);border-radius:8px}.rows th{border-top:0;font-size:.85rem;color:var(--soft);white-space:nowrap}.rows td{max-width:24rem}.rows .long{overflow-wrap:anywhere}
 .record{background:var(--paper);border:1px solid var(--line);border-radius:8px}.record th{width:16rem}.record td{overflow-wrap:anywhere;white-space:pre-wrap}
 .tag{font-weight:600}.tag.good{color:var(--good)}.tag.bad{color:var(--bad)}.empty{color:var(--soft)}
 form{display:flex;gap:.5rem;margin:0 0 1rem}input{flex:0 1 26rem;font:inherit;padding:.35rem .6rem;border:1px solid var(--line);border-radius:6px;background:var(--paper);color:inherit}

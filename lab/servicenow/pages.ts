@@ -146,7 +146,8 @@ function tablePage(store: Store, table: Table, query: URLSearchParams): string {
 function rowLine(store: Store, table: Table, row: Row, columns: Column[]): string {
   const cells = columns.map((column, index) => {
     const content = cell(store, table, row, column);
-    return `<td>${index === 0 ? `<a href="/lab/table/${row.table}/${row.sysId}">${content.text === '' ? row.sysId.slice(0, 8) : content.text}</a>` : content.html}</td>`;
+    // A short word is never broken; a long id has to be.
+    return `<td${content.text.length > 24 ? ' class="long"' : ''}>${index === 0 ? `<a href="/lab/table/${row.table}/${row.sysId}">${content.text === '' ? row.sysId.slice(0, 8) : content.text}</a>` : content.html}</td>`;
   });
   return `<tr>${cells.join('')}<td class="when">${row.values['sys_updated_on'] ?? ''}</td><td class="count">${row.values['sys_mod_count'] ?? ''}</td></tr>`;
 }
