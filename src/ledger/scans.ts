@@ -26,7 +26,7 @@ export interface ClaimedScan {
 export interface ScanProgress {
   readonly open: number;
   readonly ended: number;
-  /** Milliseconds until the next open scan may be tried; 0 = one is ready now. */
+  /** Milliseconds until the next open scan may be tried; 0 = one is ready now. What waits for stage 1 is not. */
   readonly readyInMs: number;
 }
 
@@ -192,8 +192,10 @@ async function doubtsAbout(tx: Transaction, scan: ScanRow): Promise<string | und
 export async function scanProgress(database: Database, run: RunHandle, integration: IntegrationName): Promise<ScanProgress> {
   const [row] = await database.query<{ open: string; ended: string; ready_in_ms: string | null }>(
     `SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE state <> 'open') AS ended,
-       extract(epoch FROM min(greatest(coalesce(next_try_at, '-infinity'), coalesce(claim_until, '-infinity'))) FILTER (WHERE state = 'open') - ledger_now()) * 1000 AS ready_in_ms
-     FROM scan WHERE run_id = $1 AND integration = $2`,
+       extract(epoch FROM min(greatest(coalesce(next_try_at, '-infinity'), coalesce(claim_until, '-infinity')))
+         FILTER (WHERE state = 'open' AND stage = first_open_stage) - ledger_now()) * 1000 AS ready_in_ms
+     FROM scan, (SELECT min(stage) AS first_open_stage FROM scan WHERE run_id = $1 AND integration = $2 AND state = 'open') AS stages
+     WHERE run_id = $1 AND integration = $2`,
     [run.runId, integration],
   );
   const readyInMs = Number(row?.ready_in_ms ?? 0);
