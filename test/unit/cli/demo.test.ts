@@ -14,7 +14,8 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 describe('the estate', () => {
   test('by default looks like a company', () => {
-    expect(parseEstate(undefined).spec).toBe(defaultEstate);
+    expect(parseEstate(undefined)).toEqual({ spec: 'company', folder: 'company' });
+    expect(defaultEstate).toBe('company');
   });
 
   test('generated: the folder is its own', () => {
@@ -28,7 +29,7 @@ describe('the estate', () => {
     });
   });
 
-  test.each(['company', 'generated:7', 'generated:7:0', 'generated:x:5', 'recordings:', 'recordings:/no/such/folder'])(
+  test.each(['companies', 'generated:7', 'generated:7:0', 'generated:x:5', 'recordings:', 'recordings:/no/such/folder'])(
     '%j is refused',
     (spec) => {
       expect(() => parseEstate(spec)).toThrow(SyncError);
