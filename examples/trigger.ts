@@ -7,11 +7,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { defaultTaskQueue, searchAttributes, syncWorkflowId, workflowTypes } from '../workflows/contract.ts';
+import { defaultTaskQueue, searchAttributes, syncDetails, syncSummary, syncWorkflowId, workflowTypes } from '../workflows/contract.ts';
 import type { SyncInput, SyncMemo, SyncResult } from '../workflows/contract.ts';
 
 const deployment = process.argv[2] ?? 'a';
 const memo: SyncMemo = { mode: 'sync', planId: null };
+const input: SyncInput = { deployment, ...memo, startedBy: 'script' };
 const workflowId = syncWorkflowId(deployment);
 
 const { address, namespace } = whereTemporalIs();
@@ -35,10 +36,11 @@ async function startUnlessRunning(): Promise<void> {
     await client.workflow.start(workflowTypes.syncDeployment, {
       workflowId,
       taskQueue: defaultTaskQueue,
-      args: [{ deployment, ...memo, startedBy: 'script' } satisfies SyncInput],
+      args: [input],
       workflowIdConflictPolicy: 'FAIL',
       memo: { ...memo },
-      staticSummary: `Sync ${deployment} (script)`,
+      staticSummary: syncSummary(input),
+      staticDetails: syncDetails(deployment),
       typedSearchAttributes: [{ key: searchAttributes.deployment, value: deployment }],
     });
     console.log(`Started ${workflowId}.`);

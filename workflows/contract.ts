@@ -59,6 +59,19 @@ export interface SyncInput {
   readonly startedBy: string;
 }
 
+/** One line for the Web UI, as a run's static summary. */
+export function syncSummary({ deployment, mode, startedBy }: SyncInput): string {
+  return `${mode === 'plan' ? 'Plan' : 'Sync'} ${deployment} (${startedBy})`;
+}
+
+/** Markdown for the Web UI, as a run's static details: what such a run is, for someone who never saw one. */
+export function syncDetails(deployment: string): string {
+  return [
+    `Reads **${deployment}** from Microsoft Defender for Cloud and makes ServiceNow equal to it, where they differ.`,
+    'The five integrations run in order, one child workflow each; the report is kept in the ledger (`defender-sync report`).',
+  ].join('\n\n');
+}
+
 /** What every activity of a run is handed: ids only. */
 export interface RunRef {
   readonly deployment: string;

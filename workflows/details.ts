@@ -4,8 +4,14 @@
  */
 import { integrationOrder, type CheckFinding, type IntegrationName, type IntegrationResult, type RunOutcome } from './contract.ts';
 
-/** A cell that holds more is cut: the whole sentence stands in the result and in the report. */
-const cellCharacters = 240;
+/** What an integration is, below the summary of its workflow. */
+export const integrationDetails: Readonly<Record<IntegrationName, string>> = {
+  policies: 'Policy definitions and initiatives of Defender for Cloud become test groups (`sn_vulc_policy`).',
+  metadata: 'What can be assessed becomes tests (`sn_vulc_test`), linked to their test groups.',
+  standards: 'Regulatory and security standards become authoritative sources and citations (`sn_vulc_auth_src`, `sn_vulc_citation`).',
+  assessments: 'What Defender found on each resource becomes its CI, its discovered item and test results (`sn_vulc_result`).',
+  'container-images': 'Images, their packages and vulnerabilities become container findings and vulnerable items.',
+};
 
 export interface RunOverview {
   readonly deployment: string;
@@ -14,48 +20,59 @@ export interface RunOverview {
   readonly current?: IntegrationName;
   readonly outcome?: RunOutcome;
   readonly because?: string | null;
-  /** What preflight found and did not stop the run. */
-  readonly warnings?: readonly CheckFinding[];
+  /** What preflight found: what stops the run, or only warns. */
+  readonly findings?: readonly CheckFinding[];
 }
 
 /** Where the run is, and what each integration did. */
-export function runOverview({ deployment, results, current, outcome, because, warnings = [] }: RunOverview): string {
-  const rows = integrationOrder.map((integration, index) => {
-    const label = `${index + 1} ${integration}`;
-    const result = results.find((one) => one.integration === integration);
-    if (result) return resultRow(label, result);
-    return `| ${label} | ${integration === current ? '**running**' : 'waiting'} | | | | |`;
-  });
+export function runOverview({ deployment, results, current, outcome, because, findings = [] }: RunOverview): string {
+  const blocking = findings.filter(({ verdict }) => verdict === 'blocking');
+  const warnings = findings.filter(({ verdict }) => verdict === 'warning');
+  const degraded = results.filter((result) => result.outcome === 'degraded' && result.because !== null);
   return [
     `**${deployment}** · ${outcome ?? (current === undefined ? 'running' : `running ${current}`)}`,
-    ...(because ? ['', because] : []),
+    ...(blocking.length > 0 ? section('Preflight stops it:', blocking.flatMap(findingParagraphs)) : because ? ['', prose(because)] : []),
     '',
-    '| integration | state | read | created | updated | parked |',
-    '|---|---|--:|--:|--:|--:|',
-    ...rows,
-    ...(warnings.length === 0 ? [] : ['', 'Preflight warns:', '', ...warnings.map(findingLine)]),
+    // The Web UI sets tables without any space between columns; in a code block they stand where they are put.
+    '```',
+    row('', '', ['read', 'created', 'updated', 'parked']),
+    ...integrationOrder.map((integration) => integrationRow(integration, results, current)),
+    '```',
+    ...section(
+      'Left out:',
+      degraded.map((result) => `- **${result.integration}** ${prose(result.because ?? '')}`),
+    ),
+    ...section('Preflight warns:', warnings.flatMap(findingParagraphs)),
   ].join('\n');
 }
 
-function resultRow(label: string, result: IntegrationResult): string {
-  const state = result.because === null ? result.outcome : `${result.outcome}: ${result.because}`;
-  const counts = result.outcome === 'not-run' ? ['', '', '', ''] : [result.read, result.created, result.updated, result.parked];
-  return `| ${label} | ${cell(state)} | ${counts.join(' | ')} |`;
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, '', ...lines];
 }
 
-/** A line break or a bar would end the table. */
-function cell(text: string): string {
-  const line = text.replace(/\s+/g, ' ').replaceAll('|', '\\|');
-  return line.length <= cellCharacters ? line : `${line.slice(0, cellCharacters - 1)}…`;
+function integrationRow(integration: IntegrationName, results: readonly IntegrationResult[], current: IntegrationName | undefined): string {
+  const result = results.find((one) => one.integration === integration);
+  if (!result) return row(integration, integration === current ? 'running' : 'waiting', []);
+  const counts = result.outcome === 'not-run' ? [] : [result.read, result.created, result.updated, result.parked];
+  return row(integration, result.outcome, counts.map(String));
 }
 
-/** Why a run may not go on, and what to do about it. */
-export function blockedOverview(deployment: string, blocking: readonly CheckFinding[]): string {
-  return [`**${deployment}** · blocked by preflight`, '', ...blocking.map(findingLine)].join('\n');
+/** Widths for a million of everything; together they fit into half a window. */
+function row(label: string, state: string, counts: readonly string[]): string {
+  return `${label.padEnd(17)}${state.padEnd(10)}${counts.map((count) => count.padStart(8)).join('')}`.trimEnd();
 }
 
-function findingLine(finding: CheckFinding): string {
-  return `- \`${finding.check}\` ${finding.evidence}${finding.remedy === null ? '' : `\n  - ${finding.remedy}`}`;
+/** Paragraphs, because the Web UI runs the lines of nested lists together. */
+function findingParagraphs({ check, evidence, remedy }: CheckFinding): string[] {
+  return [`\`${check}\` ${prose(evidence)}`, '', ...(remedy === null ? [] : [`**→** ${prose(remedy)}`, ''])];
+}
+
+/**
+ * Text of ours on one line of markdown. The Web UI makes a dash of two hyphens, which would spoil the options of a command in a
+ * remedy; as code they stay.
+ */
+function prose(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/(^|[\s(])(--[\w-]+)/g, '$1`$2`');
 }
 
 /** One integration: what it does now, or what became of it. */
@@ -68,7 +85,7 @@ export function integrationOverview(result: IntegrationResult): string {
     ...(notApplicable > 0 ? [`${notApplicable} not applicable`] : []),
   ];
   return [
-    `**${result.integration}** · ${result.outcome}${result.because === null ? '' : `: ${result.because}`}`,
+    `**${result.integration}** · ${result.outcome}${result.because === null ? '' : `: ${prose(result.because)}`}`,
     '',
     `read ${result.read} · created ${result.created} · updated ${result.updated} · parked ${result.parked} · scopes: ${scopes.join(', ')}`,
   ].join('\n');

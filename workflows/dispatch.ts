@@ -1,6 +1,15 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ParentClosePolicy, setCurrentDetails, startChild } from '@temporalio/workflow';
-import { searchAttributes, syncWorkflowId, type DispatchInput, type DispatchResult, type SyncMemo } from './contract.ts';
+import {
+  searchAttributes,
+  syncDetails,
+  syncSummary,
+  syncWorkflowId,
+  type DispatchInput,
+  type DispatchResult,
+  type SyncInput,
+  type SyncMemo,
+} from './contract.ts';
 import { syncDeployment } from './sync-deployment.ts';
 
 /**
@@ -10,13 +19,15 @@ import { syncDeployment } from './sync-deployment.ts';
 export async function dispatch(input: DispatchInput): Promise<DispatchResult> {
   const workflowId = syncWorkflowId(input.deployment);
   const memo: SyncMemo = { mode: 'sync', planId: null };
+  const sync: SyncInput = { deployment: input.deployment, ...memo, startedBy: 'schedule' };
   try {
     await startChild(syncDeployment, {
       workflowId,
-      args: [{ deployment: input.deployment, mode: memo.mode, planId: memo.planId, startedBy: 'schedule' }],
+      args: [sync],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       memo: { ...memo },
-      staticSummary: `Sync ${input.deployment} (schedule)`,
+      staticSummary: syncSummary(sync),
+      staticDetails: syncDetails(input.deployment),
       typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
     });
     setCurrentDetails(`started \`${workflowId}\``);

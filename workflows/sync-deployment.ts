@@ -20,7 +20,7 @@ import {
   type SyncInput,
   type SyncResult,
 } from './contract.ts';
-import { blockedOverview, runOverview } from './details.ts';
+import { integrationDetails, runOverview } from './details.ts';
 import { bytesOf, causeOf, cutBytes } from './failures.ts';
 import { runIntegration } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -35,7 +35,7 @@ export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
   const run = await bookkeeping.beginRun.executeWithOptions({ summary: 'take the fence, close what an earlier run left open' }, [
     { deployment: input.deployment, mode: input.mode, workflowRunId: workflowInfo().firstExecutionRunId },
   ]);
-  const progress: Progress = { input, run, results: [], warnings: [] };
+  const progress: Progress = { input, run, results: [], findings: [] };
   try {
     const blocking = await preflight(progress);
     if (blocking.length > 0) return await finish(progress, 'failed', sentencesOf(blocking), `preflight: ${checksOf(blocking).join(', ')}`);
@@ -56,25 +56,20 @@ interface Progress {
   readonly input: SyncInput;
   readonly run: RunRef;
   readonly results: IntegrationResult[];
-  /** What preflight found and did not stop the run: shown with it. */
-  readonly warnings: CheckFinding[];
+  /** What preflight found: shown with the run, whether it stops it or not. */
+  readonly findings: CheckFinding[];
 }
 
 /** Returns the findings for which the run may not go on. */
-async function preflight({ input, run, warnings }: Progress): Promise<readonly CheckFinding[]> {
+async function preflight({ input, run, findings }: Progress): Promise<readonly CheckFinding[]> {
   phase('preflight');
   setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
-  const checks = await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run]);
-  let blocking = checks.filter((finding) => finding.verdict === 'blocking');
-  warnings.push(...checks.filter((finding) => finding.verdict === 'warning'));
-  if (blocking.length === 0) {
-    const prepared = await work.prepareInstance.executeWithOptions({ summary: "the engine's own records, run-as VR.System" }, [run]);
-    blocking = prepared.filter((finding) => finding.verdict === 'blocking');
-    warnings.push(...prepared.filter((finding) => finding.verdict === 'warning'));
-  }
-  if (blocking.length === 0) return [];
-  upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
-  setCurrentDetails(blockedOverview(input.deployment, blocking));
+  const isBlocking = ({ verdict }: CheckFinding): boolean => verdict === 'blocking';
+  findings.push(...(await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run])));
+  if (!findings.some(isBlocking))
+    findings.push(...(await work.prepareInstance.executeWithOptions({ summary: "the engine's own records, run-as VR.System" }, [run])));
+  const blocking = findings.filter(isBlocking);
+  if (blocking.length > 0) upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
   return blocking;
 }
 
@@ -98,7 +93,7 @@ function sentencesOf(findings: readonly CheckFinding[]): string {
 
 /** Strict order: an integration that fails stops the later ones, which are reported as not run (design §4). */
 async function runAll(progress: Progress): Promise<void> {
-  const { input, results, warnings } = progress;
+  const { input, results, findings } = progress;
   for (const integration of integrationOrder) {
     const failed = results.find((result) => result.outcome === 'failed');
     if (failed) {
@@ -106,7 +101,7 @@ async function runAll(progress: Progress): Promise<void> {
       continue;
     }
     phase(integration);
-    setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, warnings }));
+    setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, findings }));
     results.push(await runOne(progress, integration));
   }
 }
@@ -118,6 +113,7 @@ async function runOne({ input, run, results }: Progress, integration: Integratio
       args: [{ run, integration }],
       parentClosePolicy: ParentClosePolicy.TERMINATE,
       staticSummary: `${input.deployment} · ${integration}`,
+      staticDetails: integrationDetails[integration],
       typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
     });
   } catch (error) {
@@ -155,7 +151,7 @@ function outcomeOf(results: readonly IntegrationResult[]): RunOutcome {
  * @param because the whole reason; `notRunBecause` the short one that every integration is given that did not run
  */
 async function finish(
-  { input, run, results, warnings }: Progress,
+  { input, run, results, findings }: Progress,
   outcome: RunOutcome,
   because: string | null,
   notRunBecause: string = because ?? 'the run ended before it',
@@ -166,7 +162,7 @@ async function finish(
   await bookkeeping.finishRun.executeWithOptions({ summary: `write the report: ${outcome}` }, [{ run, outcome, integrations }]);
   phase('finished');
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
-  setCurrentDetails(runOverview({ deployment: input.deployment, results: integrations, outcome, because, warnings }));
+  setCurrentDetails(runOverview({ deployment: input.deployment, results: integrations, outcome, because, findings }));
   return { deployment: input.deployment, run: run.run, outcome, because, integrations };
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from './database.ts';
 import { requireWholeClaim } from './records.ts';
-import { addTally, assertFence, type RunHandle } from './runs.ts';
+import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import { ciKeyDigest } from './groups.ts';
 import type { CiIdentity, CiKey, CiMatch, IntegrationName, SysId } from '../model.ts';
 
@@ -127,7 +127,9 @@ export async function settleCis(
 
 /** CIs parked in an earlier run get one more try in this one. */
 export async function unparkCis(database: Database, run: RunHandle): Promise<void> {
-  await database.query(
+  await fenced(
+    database,
+    run,
     `UPDATE ci SET state = 'wanted', tries = 0 WHERE instance_id = $1 AND state = 'parked' AND parked_in_run IS DISTINCT FROM $2
        AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = ci.ci_key AND g.deployment_id = $3)`,
     [run.instanceId, run.runId, run.deploymentId],

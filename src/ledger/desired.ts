@@ -164,7 +164,6 @@ async function writeOwned(
      RETURNING table_id, key`,
     [run.deploymentId, derivedGroups, ...columns, keptTables],
   );
-  if (rows.length === 0) return gone.rowCount ?? 0;
   const same = await tx.query<{ table_id: number; key: Buffer }>(
     `SELECT t.table_id, t.key FROM unnest($2::smallint[], $3::bytea[], $4::bytea[], $5::bytea[]) AS t(table_id, key, content, group_key)
      JOIN record_owner o ON o.instance_id = $6 AND o.table_id = t.table_id AND o.key = t.key AND o.deployment_id = $1
@@ -173,13 +172,25 @@ async function writeOwned(
   );
   const unchanged = new Set(same.rows.map((row) => `${row.table_id}/${row.key.toString('latin1')}`));
   const changed = rows.filter((row) => !unchanged.has(`${row.tableId}/${row.key.toString('latin1')}`));
-  if (changed.length > 0) await upsertOwners(tx, run, changed);
-  return changed.length + (gone.rowCount ?? 0);
+  const touched = [...changed, ...gone.rows.map((row) => ({ tableId: row.table_id, key: row.key }))];
+  if (touched.length === 0) return 0;
+  await insertRecords(tx, run, changed);
+  await lockRecords(tx, run, touched);
+  await upsertOwners(tx, run, changed);
+  await refreshWinners(tx, run, touched);
+  return touched.length;
 }
 
-interface OwnerRow {
+interface RecordName {
   readonly tableId: number;
   readonly key: Buffer;
+}
+
+function columnsOf(records: readonly RecordName[]): [number[], Buffer[]] {
+  return [records.map((record) => record.tableId), records.map((record) => record.key)];
+}
+
+interface OwnerRow extends RecordName {
   readonly keyText: string;
   readonly groupKey: Buffer;
   readonly content: Buffer;
@@ -208,19 +219,25 @@ async function ownerRows(words: Words, owned: readonly OwnedRecord[]): Promise<O
   return [...rows.values()].sort((a, b) => a.tableId - b.tableId || Buffer.compare(a.key, b.key));
 }
 
-async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly OwnerRow[]): Promise<void> {
-  const tables = rows.map((row) => row.tableId);
-  const keys = rows.map((row) => row.key);
+async function insertRecords(tx: Transaction, run: RunHandle, rows: readonly OwnerRow[]): Promise<void> {
+  if (rows.length === 0) return;
   await tx.query(
     `INSERT INTO record (instance_id, table_id, key, key_text) SELECT $1, t.* FROM unnest($2::smallint[], $3::bytea[], $4::text[]) AS t ON CONFLICT DO NOTHING`,
-    [run.instanceId, tables, keys, rows.map((row) => row.keyText)],
+    [run.instanceId, ...columnsOf(rows), rows.map((row) => row.keyText)],
   );
-  // The record row is the lock under which owners change: the winner below is then computed from all committed owners.
+}
+
+/** The record row is the lock under which owners change: the winner is then computed from all committed owners. */
+async function lockRecords(tx: Transaction, run: RunHandle, records: readonly RecordName[]): Promise<void> {
   await tx.query(
     `SELECT 1 FROM record r JOIN unnest($2::smallint[], $3::bytea[]) AS t(table_id, key) ON r.table_id = t.table_id AND r.key = t.key
      WHERE r.instance_id = $1 ORDER BY r.table_id, r.key FOR UPDATE OF r`,
-    [run.instanceId, tables, keys],
+    [run.instanceId, ...columnsOf(records)],
   );
+}
+
+async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly OwnerRow[]): Promise<void> {
+  if (rows.length === 0) return;
   await tx.query(
     `INSERT INTO record_owner AS o (instance_id, deployment_id, table_id, key, group_key, content, fields, volatile, only_if_exists)
      SELECT $1, $2, t.* FROM unnest($3::smallint[], $4::bytea[], $5::bytea[], $6::bytea[], $7::jsonb[], $8::jsonb[], $9::boolean[]) AS t
@@ -230,8 +247,7 @@ async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly Owne
     [
       run.instanceId,
       run.deploymentId,
-      tables,
-      keys,
+      ...columnsOf(rows),
       rows.map((row) => row.groupKey),
       rows.map((row) => row.content),
       rows.map((row) => row.fields),
@@ -239,7 +255,13 @@ async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly Owne
       rows.map((row) => row.onlyIfExists),
     ],
   );
-  // Changed content gets a fresh chance even if the record was parked for its old content.
+}
+
+/**
+ * A record has the content of the first deployment in configured order that still sees it; when the last one is gone it keeps
+ * what it had. Changed content gets a fresh chance even if the record was parked for its old content.
+ */
+async function refreshWinners(tx: Transaction, run: RunHandle, records: readonly RecordName[]): Promise<void> {
   await tx.query(
     `UPDATE record r SET desired = w.content, parked = r.parked AND r.desired IS NOT DISTINCT FROM w.content FROM (
        SELECT DISTINCT ON (o.table_id, o.key) o.table_id, o.key, o.content
@@ -247,7 +269,7 @@ async function upsertOwners(tx: Transaction, run: RunHandle, rows: readonly Owne
        JOIN unnest($2::smallint[], $3::bytea[]) AS t(table_id, key) ON o.table_id = t.table_id AND o.key = t.key
        WHERE o.instance_id = $1 AND o.gone_at IS NULL ORDER BY o.table_id, o.key, d.position, d.deployment_id) AS w
      WHERE r.instance_id = $1 AND r.table_id = w.table_id AND r.key = w.key AND r.desired IS DISTINCT FROM w.content`,
-    [run.instanceId, tables, keys],
+    [run.instanceId, ...columnsOf(records)],
   );
 }
 

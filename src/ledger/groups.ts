@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 import { digest } from './digest.ts';
-import { assertFence, type RunHandle } from './runs.ts';
+import { assertFence, fenced, type RunHandle } from './runs.ts';
 import { observedKey } from './pages.ts';
 import type { Words } from './words.ts';
 import type {
@@ -55,7 +55,9 @@ export async function noticeMappingVersion(
 
 /** Makes whole-derived groups (`''`) due: a kind they look at in full has changed since. */
 export async function makeWholeGroupDue(database: Database, words: Words, run: RunHandle, integration: IntegrationName): Promise<void> {
-  await database.query(
+  await fenced(
+    database,
+    run,
     `UPDATE observed_group SET due_seq = due_seq + 1 WHERE deployment_id = $1 AND integration = $2 AND group_id = '' AND due_seq = derived_seq`,
     [run.deploymentId, await words.idOf(integration)],
   );

@@ -71,8 +71,9 @@ export async function commitPage(
         packDigests(rows.map((row) => row.key)),
       ],
     );
-    const changed = await writeChanged(tx, run, rows);
+    const { changed, leftGroups } = await writeChanged(tx, run, rows);
     await wakeGroups(tx, run, changed);
+    await wakeLeftGroups(tx, run, leftGroups);
     await noteLinks(tx, words, run, changed);
     await noteAbsent(tx, words, run, page);
     await writeQuarantine(tx, run, claim, pageNo, page);
@@ -136,15 +137,22 @@ async function advanceScan(tx: Transaction, claim: ClaimedScan, pageNo: number, 
   held(advanced.rows[0]);
 }
 
-async function writeChanged(tx: Transaction, run: RunHandle, rows: readonly PreparedRow[]): Promise<PreparedRow[]> {
-  if (rows.length === 0) return [];
-  const known = await tx.query<{ kind: number; key: Buffer; content: Buffer }>(
-    `SELECT o.kind, o.key, o.content FROM observed o JOIN unnest($2::smallint[], $3::bytea[]) AS t(kind, key) USING (kind, key) WHERE o.deployment_id = $1`,
+interface Changes {
+  readonly changed: readonly PreparedRow[];
+  /** Groups that a changed row was in before, and is not any more. */
+  readonly leftGroups: readonly Buffer[];
+}
+
+async function writeChanged(tx: Transaction, run: RunHandle, rows: readonly PreparedRow[]): Promise<Changes> {
+  if (rows.length === 0) return { changed: [], leftGroups: [] };
+  const known = await tx.query<{ kind: number; key: Buffer; content: Buffer; group_key: Buffer }>(
+    `SELECT o.kind, o.key, o.content, o.group_key FROM observed o JOIN unnest($2::smallint[], $3::bytea[]) AS t(kind, key) USING (kind, key) WHERE o.deployment_id = $1`,
     [run.deploymentId, rows.map((row) => row.kindId), rows.map((row) => row.key)],
   );
-  const contentOf = new Map(known.rows.map((row) => [`${row.kind}/${row.key.toString('latin1')}`, row.content]));
-  const changed = rows.filter((row) => contentOf.get(`${row.kindId}/${row.key.toString('latin1')}`)?.equals(row.content) !== true);
-  if (changed.length === 0) return changed;
+  const knownRows = new Map(known.rows.map((row) => [`${row.kind}/${row.key.toString('latin1')}`, row]));
+  const knownOf = (row: PreparedRow) => knownRows.get(`${row.kindId}/${row.key.toString('latin1')}`);
+  const changed = rows.filter((row) => knownOf(row)?.content.equals(row.content) !== true);
+  if (changed.length === 0) return { changed, leftGroups: [] };
   await tx.query(
     `INSERT INTO observed (deployment_id, kind, key, content, group_key, id, body, links, changed_at)
      SELECT $1, t.*, ledger_now() FROM unnest($2::smallint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::jsonb[], $8::jsonb[]) AS t
@@ -162,7 +170,20 @@ async function writeChanged(tx: Transaction, run: RunHandle, rows: readonly Prep
       changed.map((row) => (row.record.links ? JSON.stringify(row.record.links) : null)),
     ],
   );
-  return changed;
+  const leftGroups = changed.flatMap((row) => {
+    const before = knownOf(row)?.group_key;
+    return before === undefined || before.equals(row.group) ? [] : [before];
+  });
+  return { changed, leftGroups };
+}
+
+/** A group that lost a row derives something else without it. */
+async function wakeLeftGroups(tx: Transaction, run: RunHandle, leftGroups: readonly Buffer[]): Promise<void> {
+  if (leftGroups.length === 0) return;
+  await tx.query('UPDATE observed_group SET due_seq = due_seq + 1 WHERE deployment_id = $1 AND group_key = ANY($2::bytea[])', [
+    run.deploymentId,
+    leftGroups,
+  ]);
 }
 
 /** Makes the groups of changed rows due, and the groups that link to changed rows of waking kinds. */

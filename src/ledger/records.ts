@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { SyncError } from '../errors.ts';
-import type { Database } from './database.ts';
+import type { Database, Transaction } from './database.ts';
 import { recordKey } from './desired.ts';
 import { ciKeyDigest } from './groups.ts';
-import { addTally, assertFence, type RunHandle } from './runs.ts';
+import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
 import type { CiKey, FieldValue, IntegrationName, SysId } from '../model.ts';
 
@@ -61,46 +61,77 @@ export async function claimRecords(
   const tableId = await words.idOf(table);
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
-    const claimed = await tx.query<{
-      key_text: string;
-      sys_id: string | null;
-      was_sent: boolean;
-      desired: Buffer;
-      fields: Record<string, FieldValue>;
-      volatile: Record<string, FieldValue> | null;
-      only_if_exists: boolean;
-    }>(
+    const claimed = await tx.query<TakenRow>(
       `WITH due AS (
          SELECT r.key FROM record r WHERE r.instance_id = $1 AND r.table_id = $2 AND r.desired IS DISTINCT FROM r.published AND NOT r.parked
            AND (r.claim_until IS NULL OR r.claim_until < ledger_now())
            AND (r.sent_at IS NULL OR r.sent_at + $7 * interval '1 millisecond' < ledger_now())
            AND (SELECT o.gone_at IS NULL FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
              AND o.deployment_id = $3)
-         ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED),
-       taken AS (
-         UPDATE record r SET claim_token = $5, claim_until = ledger_now() + $6 * interval '1 millisecond', claim_deployment = $3
-         WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = ANY(ARRAY(SELECT due.key FROM due))
-         RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired)
-       SELECT taken.*, w.fields, w.volatile, w.only_if_exists FROM taken JOIN LATERAL (
-         SELECT o.fields, o.volatile, o.only_if_exists FROM record_owner o JOIN deployment d USING (deployment_id)
-         WHERE o.instance_id = $1 AND o.table_id = $2 AND o.key = taken.key AND o.gone_at IS NULL ORDER BY d.position, d.deployment_id LIMIT 1) AS w ON true
-       ORDER BY taken.key`,
+         ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED)
+       UPDATE record r SET claim_token = $5, claim_until = ledger_now() + $6 * interval '1 millisecond', claim_deployment = $3
+       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = ANY(ARRAY(SELECT due.key FROM due))
+       RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired`,
       [run.instanceId, tableId, run.deploymentId, limit, token, leaseMs, settleMs],
     );
-    return {
-      table,
-      token,
-      records: claimed.rows.map((row) => ({
-        key: row.key_text,
-        sysId: (row.sys_id ?? undefined) as SysId | undefined,
-        wasSent: row.was_sent,
-        fields: row.fields,
-        volatile: row.volatile ?? {},
-        onlyIfExists: row.only_if_exists,
-        content: row.desired,
-      })),
-    };
+    return { table, token, records: await withWinners(tx, run, tableId, claimed.rows) };
   });
+}
+
+interface TakenRow {
+  readonly key: Buffer;
+  readonly key_text: string;
+  readonly sys_id: string | null;
+  readonly was_sent: boolean;
+  readonly desired: Buffer;
+}
+
+interface WinnerRow {
+  readonly key: Buffer;
+  readonly content: Buffer;
+  readonly fields: Record<string, FieldValue>;
+  readonly volatile: Record<string, FieldValue> | null;
+  readonly only_if_exists: boolean;
+}
+
+/**
+ * What each taken record should be: read by a statement of its own, after the rows are locked. Before that another deployment
+ * could still change it, and the fields of one moment would be remembered as published under the content of another.
+ */
+async function withWinners(tx: Transaction, run: RunHandle, tableId: number, taken: readonly TakenRow[]): Promise<ClaimedRecord[]> {
+  const takenOf = new Map(taken.map((row) => [row.key.toString('latin1'), row]));
+  const winners = await tx.query<WinnerRow>(
+    `SELECT t.key, w.* FROM unnest($3::bytea[]) AS t(key) JOIN LATERAL (
+       SELECT o.content, o.fields, o.volatile, o.only_if_exists FROM record_owner o JOIN deployment d USING (deployment_id)
+       WHERE o.instance_id = $1 AND o.table_id = $2 AND o.key = t.key AND o.gone_at IS NULL ORDER BY d.position, d.deployment_id LIMIT 1) AS w ON true
+     ORDER BY t.key`,
+    [run.instanceId, tableId, taken.map((row) => row.key)],
+  );
+  const records: ClaimedRecord[] = [];
+  const overtaken: WinnerRow[] = [];
+  for (const row of winners.rows) {
+    const one = takenOf.get(row.key.toString('latin1'));
+    if (!one) continue;
+    if (!row.content.equals(one.desired)) overtaken.push(row);
+    records.push({
+      key: one.key_text,
+      sysId: (one.sys_id ?? undefined) as SysId | undefined,
+      wasSent: one.was_sent,
+      fields: row.fields,
+      volatile: row.volatile ?? {},
+      onlyIfExists: row.only_if_exists,
+      content: row.content,
+    });
+  }
+  // The configured order has changed since the winner was last written down.
+  if (overtaken.length > 0) {
+    await tx.query(
+      `UPDATE record r SET desired = t.content FROM unnest($3::bytea[], $4::bytea[]) AS t(key, content)
+       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key`,
+      [run.instanceId, tableId, overtaken.map((row) => row.key), overtaken.map((row) => row.content)],
+    );
+  }
+  return records;
 }
 
 /** Commits the intent to send these records: from here on the platform may have them, whatever happens to us. */
@@ -229,7 +260,9 @@ function stateOf(sysId: string | null, parked: boolean, absent: boolean): Resolv
 /** Records parked in an earlier run get one more try in this one: what refused them may have been put right. */
 export async function unparkRecords(database: Database, words: Words, run: RunHandle, tables: readonly string[]): Promise<void> {
   const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
-  await database.query(
+  await fenced(
+    database,
+    run,
     `UPDATE record r SET parked = false WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.parked AND r.parked_in_run IS DISTINCT FROM $3
        AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
          AND o.deployment_id = $4 AND o.gone_at IS NULL)`,

@@ -160,6 +160,14 @@ export async function assertFence(tx: Transaction, run: RunHandle): Promise<void
   await tx.query('SELECT assert_fence($1, $2)', [run.deploymentId, run.fence]);
 }
 
+/** One statement of a run, in a transaction of its own. */
+export async function fenced(database: Database, run: RunHandle, sql: string, values: readonly unknown[]): Promise<void> {
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query(sql, [...values]);
+  });
+}
+
 export async function addTally(
   tx: Transaction,
   run: RunHandle,
@@ -215,7 +223,9 @@ export async function endRun(database: Database, run: RunHandle, outcome: RunOut
 
 /** Drops scans, manifests and quarantine of runs that are no longer the newest of their deployment; reports stay. */
 export async function forgetOldScans(database: Database, run: RunHandle, keepRuns: number): Promise<void> {
-  await database.query(
+  await fenced(
+    database,
+    run,
     `DELETE FROM scan WHERE deployment_id = $1 AND run_id IN
        (SELECT run_id FROM run WHERE deployment_id = $1 ORDER BY started_at DESC OFFSET $2)`,
     [run.deploymentId, keepRuns],
@@ -230,5 +240,8 @@ export async function ledgerId(database: Database): Promise<string> {
 
 /** Counts bookkeeping writes that do not go through the records of the ledger (a run-as that was put back). */
 export async function countBookkeeping(database: Database, run: RunHandle, writes: number): Promise<void> {
-  await database.transaction((tx) => addTally(tx, run, '', 'serviceNowBookkeeping', writes));
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await addTally(tx, run, '', 'serviceNowBookkeeping', writes);
+  });
 }

@@ -2,6 +2,8 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import {
   searchAttributes,
+  syncDetails,
+  syncSummary,
   syncWorkflowId,
   workflowTypes,
   type SyncInput,
@@ -56,11 +58,8 @@ function startOptions(taskQueue: string, input: SyncInput): Parameters<Client['w
     workflowIdConflictPolicy: 'FAIL',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
     memo: { ...memo },
-    staticSummary: `${input.mode === 'plan' ? 'Plan' : 'Sync'} ${input.deployment} (${input.startedBy})`,
-    staticDetails: [
-      `Reads **${input.deployment}** from Microsoft Defender for Cloud and makes ServiceNow equal to it, where they differ.`,
-      'The five integrations run in order, one child workflow each; the report is kept in the ledger (`defender-sync report`).',
-    ].join('\n\n'),
+    staticSummary: syncSummary(input),
+    staticDetails: syncDetails(input.deployment),
     typedSearchAttributes: [{ key: searchAttributes.deployment, value: input.deployment }],
   };
 }
