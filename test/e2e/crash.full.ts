@@ -25,12 +25,8 @@ test.each(failpointNames.flatMap((failpoint) => hitsOf(failpoint).map((hit) => `
     try {
       let runs: readonly Run[] = [];
       const death = await dieAt(scenario, failpoint, async () => (runs = await scenario.startRuns()));
-      const worker = await scenario.engine.startWorker();
-      try {
-        await untilSucceeded(runs);
-      } finally {
-        await worker.stop();
-      }
+      await scenario.startWorker();
+      await untilSucceeded(runs);
       const endState = await scenario.endState();
       expect(differences(endState, undisturbed.endState)).toEqual([]);
       expect(endState.runRecords).toHaveLength(5 * scenario.engine.deployments.length);

@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { failpointNames } from '../../src/observability/failpoints.ts';
 import { withPostgres, withTemporal } from '../integration/servers.ts';
 import { differences } from './end-state.ts';
-import type { WorkerProcess } from './harness.ts';
 import { dieAt, pagesReadTooOften, type Death } from './kill.ts';
 import {
   batches,
@@ -60,8 +59,11 @@ const lockFault = {
 const slowInstance = ['--batch-quota-ms', '500', '--per-write', '4'];
 
 let undisturbed: UndisturbedRun;
-let killed: { readonly scenario: Scenario; readonly deaths: readonly Death[]; readonly worker: WorkerProcess };
-let disturbed: { readonly scenario: Scenario; readonly worker: WorkerProcess };
+let killed: Scenario;
+const deaths: Death[] = [];
+let disturbed: Scenario;
+/** Closed at the end, however far their story got. */
+const scenarios: Scenario[] = [];
 
 beforeAll(async () => {
   // A death is found out by a heartbeat that is missing for half a minute: time enough for the other runs.
@@ -75,30 +77,31 @@ beforeAll(async () => {
 }, 290_000);
 
 afterAll(async () => {
-  for (const { worker, scenario } of [killed, disturbed]) {
-    await worker.stop();
-    await scenario.close();
-  }
+  for (const scenario of scenarios) await scenario.close();
 });
 
+async function open(labArguments: readonly string[] = []): Promise<Scenario> {
+  const scenario = await openScenario(servers, labArguments);
+  scenarios.push(scenario);
+  return scenario;
+}
+
 async function killAgainAndAgain(): Promise<void> {
-  const scenario = await openScenario(servers);
-  const deaths: Death[] = [];
+  killed = await open();
   let runs: readonly Run[] | undefined;
-  for (const failpoint of deadlyFailpoints)
-    deaths.push(await dieAt(scenario, failpoint, async () => (runs ??= await scenario.startRuns())));
-  killed = { scenario, deaths, worker: await scenario.engine.startWorker() };
+  for (const failpoint of deadlyFailpoints) deaths.push(await dieAt(killed, failpoint, async () => (runs ??= await killed.startRuns())));
+  await killed.startWorker();
   await untilSucceeded(runs ?? []);
 }
 
 async function disturbRequests(): Promise<void> {
-  const scenario = await openScenario(servers, slowInstance);
-  await scenario.lab.admin('POST', '/servicenow/faults', faults);
-  disturbed = { scenario, worker: await scenario.engine.startWorker() };
-  const runs = await scenario.startRuns();
+  disturbed = await open(slowInstance);
+  await disturbed.lab.admin('POST', '/servicenow/faults', faults);
+  await disturbed.startWorker();
+  const runs = await disturbed.startRuns();
   // Preflight tries the identification engine too; this fault is for the real thing.
-  await untilWritten(scenario.lab, 'sn_vulc_policy');
-  await scenario.lab.admin('POST', '/servicenow/faults', [lockFault]);
+  await untilWritten(disturbed.lab, 'sn_vulc_policy');
+  await disturbed.lab.admin('POST', '/servicenow/faults', [lockFault]);
   await untilSucceeded(runs);
 }
 
@@ -122,31 +125,31 @@ test('the list of failpoints is the list of those in the sources', async () => {
 
 describe('runs whose worker is killed again and again', () => {
   test('leave what undisturbed runs leave, and nothing twice', async () => {
-    expect(differences(await killed.scenario.endState(), undisturbed.endState)).toEqual([]);
+    expect(differences(await killed.endState(), undisturbed.endState)).toEqual([]);
   });
 
   test('have recorded each integration once', async () => {
-    const { runRecords } = await killed.scenario.endState();
-    expect(runRecords).toHaveLength(5 * killed.scenario.engine.deployments.length);
+    const { runRecords } = await killed.endState();
+    expect(runRecords).toHaveLength(5 * killed.engine.deployments.length);
   });
 
   test('have read at most two pages again of every list that was open', async () => {
-    expect(await pagesReadTooOften(killed.scenario.lab, undisturbed.requests, killed.deaths)).toEqual([]);
+    expect(await pagesReadTooOften(killed.lab, undisturbed.requests, deaths)).toEqual([]);
   });
 });
 
 describe('requests whose outcome is unknown, that are refused for now, or served in part', () => {
   test('all of them happened', async () => {
-    const { faults: met } = (await disturbed.scenario.lab.admin('GET', '/servicenow/faults')) as {
+    const { faults: met } = (await disturbed.lab.admin('GET', '/servicenow/faults')) as {
       faults: { times: number; hits: number; match: object }[];
     };
     expect(met).toHaveLength(faults.length + 1);
     expect(met.filter(({ times, hits }) => hits !== times)).toEqual([]);
     // Beyond those that the faults cost: tails that were not served, looked up and sent again.
-    expect(await batches(disturbed.scenario.lab)).toBeGreaterThan(undisturbed.batches + 20);
+    expect(await batches(disturbed.lab)).toBeGreaterThan(undisturbed.batches + 20);
   });
 
   test('leave what an undisturbed run leaves, and nothing twice', async () => {
-    expect(differences(await disturbed.scenario.endState(), undisturbed.endState)).toEqual([]);
+    expect(differences(await disturbed.endState(), undisturbed.endState)).toEqual([]);
   });
 });

@@ -39,8 +39,8 @@ const naturalKeys: Readonly<Record<string, readonly string[]>> = {
 /** One per run and integration: how many there are is judged by the tests, what is in them is a report. */
 export const runRecordTable = 'sn_vul_integration_run';
 
-/** Numbers are drawn, and versions counted, in the order of writing; who sees a shared record first is a matter of time too. */
-const orderColumns = new Set(['sys_id', 'number', 'sys_mod_count']);
+/** Numbers are drawn, and versions counted, in the order of writing; who writes a shared record first is a matter of time too. */
+const orderColumns = new Set(['sys_id', 'number', 'sys_mod_count', 'sys_created_by', 'sys_updated_by']);
 const instant = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 

@@ -148,6 +148,8 @@ export async function createEngine(
     readonly incidents?: boolean;
     /** Workflow ids are made of deployment names, and all test files share one namespace: something of this file's own. */
     readonly deploymentPrefix?: string;
+    /** Laid over the section `serviceNow`; secrets as `{ file }`. */
+    readonly serviceNow?: Readonly<Record<string, unknown>>;
   } = {},
 ): Promise<Engine> {
   const dir = await mkdtemp(join(tmpdir(), 'defender-sync-engine-'));
@@ -191,6 +193,7 @@ export async function createEngine(
       batchTransactionQuotaSeconds: options.transactionQuotaSeconds ?? 30,
       transactionQuotaSeconds: options.transactionQuotaSeconds ?? 60,
       settleSeconds: options.settleSeconds ?? 30,
+      ...options.serviceNow,
     },
     deployments,
   };

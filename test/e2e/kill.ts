@@ -11,7 +11,7 @@ export interface Death {
 
 /** Starts a worker that kills itself at the failpoint, begins the runs (or goes on with those that are open), and waits for its death. */
 export async function dieAt(scenario: Scenario, failpoint: string, begin: () => Promise<readonly Run[]>): Promise<Death> {
-  const worker = await scenario.engine.startWorker({ failpoint });
+  const worker = await scenario.startWorker({ failpoint });
   await untilKilled(worker, await begin(), failpoint);
   const atMs = Date.now();
   return { failpoint, atMs, requests: await azureRequests(scenario.lab) };

@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { syncWorkflowId, workflowTypes, type SyncInput, type SyncResult } from '../../workflows/contract.ts';
 import type { PostgresForTests, TemporalForTests } from '../integration/servers.ts';
 import { readEndState, type EndState } from './end-state.ts';
-import { createEngine, startLab, type Engine, type EngineSettings, type Lab, type WorkerProcess } from './harness.ts';
+import { createEngine, endProcess, startLab, type Engine, type EngineSettings, type Lab, type WorkerProcess } from './harness.ts';
 
 /** Small, and with everything in it that the five integrations read. */
 export const estate = 'generated:7:120';
@@ -22,12 +22,14 @@ export interface Scenario {
   readonly lab: Lab;
   readonly engine: Engine;
   readonly settings: EngineSettings;
+  /** Starts a worker, of another engine where one is given; whatever becomes of it, it ends with the scenario. */
+  startWorker(options?: { readonly failpoint?: string; readonly engine?: Engine }): Promise<WorkerProcess>;
   /** Starts a run of every deployment (or of one) and does not wait for it. */
   startRuns(deployments?: readonly string[]): Promise<Run[]>;
   /** What is on the instance now. */
   endState(): Promise<EndState>;
-  /** Another engine (configuration and folder) on the same lab and ledger. */
-  anotherEngine(settings: Partial<EngineSettings>): Promise<Engine>;
+  /** Another engine (configuration and folder) on the same lab and ledger, with another section `serviceNow` where given. */
+  anotherEngine(settings: Partial<EngineSettings>, serviceNow?: Readonly<Record<string, unknown>>): Promise<Engine>;
   close(): Promise<void>;
 }
 
@@ -52,21 +54,29 @@ export async function openScenario(servers: Servers, labArguments: readonly stri
   const lab = await startLab(estate, ['--batch-quota-ms', '1000', ...labArguments]);
   await lab.admin('POST', '/azure/change', { options: { pageSizes } });
   const engines: Engine[] = [];
-  const anotherEngine = async (changed: Partial<EngineSettings>): Promise<Engine> => {
-    const engine = await createEngine(lab, { ...settings, ...changed }, { ...shortTimes, deploymentPrefix });
+  const anotherEngine: Scenario['anotherEngine'] = async (changed, serviceNow = {}) => {
+    const engine = await createEngine(lab, { ...settings, ...changed }, { ...shortTimes, deploymentPrefix, serviceNow });
     engines.push(engine);
     return engine;
   };
   const engine = await anotherEngine({});
+  const workers: WorkerProcess[] = [];
   return {
     lab,
     engine,
     settings,
+    startWorker: async ({ engine: of = engine, ...options } = {}) => {
+      const worker = await of.startWorker(options);
+      workers.push(worker);
+      return worker;
+    },
     startRuns: (deployments = engine.deployments) =>
       Promise.all(deployments.map((deployment) => startRun(servers.temporal.client, settings.taskQueue, deployment))),
     endState: () => readEndState(lab, { sinceMs, ownName: deploymentPrefix }),
     anotherEngine,
     close: async () => {
+      // Cut off, frozen or in the middle of something, not all of them would leave by themselves in time.
+      await Promise.all(workers.map(({ child }) => endProcess(child, 'SIGKILL')));
       await Promise.all(engines.map((one) => one.remove()));
       await lab.stop();
     },
@@ -123,12 +133,8 @@ export interface UndisturbedRun {
 export async function undisturbedRun(servers: Servers): Promise<UndisturbedRun> {
   const scenario = await openScenario(servers);
   try {
-    const worker = await scenario.engine.startWorker();
-    try {
-      await untilSucceeded(await scenario.startRuns());
-    } finally {
-      await worker.stop();
-    }
+    await scenario.startWorker();
+    await untilSucceeded(await scenario.startRuns());
     return { endState: await scenario.endState(), requests: await azureRequests(scenario.lab), batches: await batches(scenario.lab) };
   } finally {
     await scenario.close();
