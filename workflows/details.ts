@@ -35,8 +35,7 @@ export function runOverview({ deployment, results, current, outcome, because, fi
     '',
     // The Web UI sets tables without any space between columns; in a code block they stand where they are put.
     '```',
-    row('', '', ['read', 'created', 'updated', 'parked']),
-    ...integrationOrder.map((integration) => integrationRow(integration, results, current)),
+    ...integrationRows(results, current),
     '```',
     ...section(
       'Left out:',
@@ -50,14 +49,19 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, '', ...lines];
 }
 
-function integrationRow(integration: IntegrationName, results: readonly IntegrationResult[], current: IntegrationName | undefined): string {
-  const result = results.find((one) => one.integration === integration);
-  if (!result) return row(integration, integration === current ? 'running' : 'waiting', []);
-  const counts = result.outcome === 'not-run' ? [] : [result.read, result.created, result.updated, result.parked];
-  return row(integration, result.outcome, counts.map(String));
+/** In half a window there is room for three columns of a million, or for four in a wide one. */
+function integrationRows(results: readonly IntegrationResult[], current: IntegrationName | undefined): string[] {
+  const columns = results.some(({ parked }) => parked > 0)
+    ? (['read', 'created', 'updated', 'parked'] as const)
+    : (['read', 'created', 'updated'] as const);
+  const rows = integrationOrder.map((integration) => {
+    const result = results.find((one) => one.integration === integration);
+    if (!result) return row(integration, integration === current ? 'running' : 'waiting', []);
+    return row(integration, result.outcome, result.outcome === 'not-run' ? [] : columns.map((column) => String(result[column])));
+  });
+  return [row('', '', columns), ...rows];
 }
 
-/** Widths for a million of everything; together they fit into half a window. */
 function row(label: string, state: string, counts: readonly string[]): string {
   return `${label.padEnd(17)}${state.padEnd(10)}${counts.map((count) => count.padStart(8)).join('')}`.trimEnd();
 }

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, log, patched, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, log, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
 import { integrationOverview } from './details.ts';
 import { causeOf } from './failures.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -58,7 +58,7 @@ async function finish(input: IntegrationInput, failedBecause: string | null): Pr
     { ...input, failedBecause },
   ]);
   setCurrentDetails(integrationOverview(result));
-  showOutcome(result.outcome);
+  upsertSearchAttributes([{ key: searchAttributes.outcome, value: result.outcome }]);
   return result;
 }
 
@@ -71,12 +71,7 @@ async function finishCancelled(input: IntegrationInput): Promise<void> {
     log.warn('the cancellation could not be recorded on the instance', { because: causeOf(error).message });
   }
   setCurrentDetails(`**${input.integration}** · cancelled on request`);
-  showOutcome('cancelled');
-}
-
-/** Runs that began before integrations showed their outcome go on without it. */
-function showOutcome(outcome: IntegrationResult['outcome'] | 'cancelled'): void {
-  if (patched('integration-shows-outcome')) upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
+  upsertSearchAttributes([{ key: searchAttributes.outcome, value: 'cancelled' }]);
 }
 
 async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {

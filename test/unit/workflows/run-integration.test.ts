@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { activityInfo } from '@temporalio/activity';
 import type { Activities } from '../../../activities/index.ts';
 import { castToFailure } from '../../../activities/run-step.ts';
@@ -24,8 +24,7 @@ function rounds(...answers: readonly Awaited<ReturnType<Activities['observe']>>[
   let round = 0;
   return {
     startedAtMs,
-    observe: async ({ integration }) => {
-      if (integration !== 'policies') return nothingLeft;
+    observe: async () => {
       startedAtMs.push(performance.now());
       return answers[round++] ?? nothingLeft;
     },
@@ -33,10 +32,17 @@ function rounds(...answers: readonly Awaited<ReturnType<Activities['observe']>>[
 }
 
 describe('a step that leaves work behind', () => {
+  /** Takes a while until it is given up, so it runs beside the other tests. */
+  let idle: { readonly deployment: Deployment; readonly handle: ReturnType<Deployment['startIntegration']> };
+  beforeAll(() => {
+    const deployment = engine.deployment({ observe: async () => ({ left: 2, readyInMs: 0, advanced: false }) });
+    idle = { deployment, handle: deployment.startIntegration() };
+  });
+
   test('is called again at once as long as it gets on', async () => {
     const script = rounds(...[9, 7, 4, 1].map((left) => ({ left, readyInMs: 0, advanced: false })));
     const deployment = engine.deployment({ observe: script.observe });
-    const handle = await deployment.start();
+    const handle = await deployment.startIntegration();
     expect(await handle.result()).toMatchObject({ outcome: 'succeeded' });
     expect(times(deployment, 'observe policies')).toBe(5);
     expect(await timersOf(deployment)).toBe(0);
@@ -45,7 +51,7 @@ describe('a step that leaves work behind', () => {
   test('that is one long list gets on although the number of lists stays the same', async () => {
     const script = rounds(...Array.from({ length: 40 }, () => ({ left: 1, readyInMs: 0, advanced: true })));
     const deployment = engine.deployment({ observe: script.observe });
-    expect(await (await deployment.start()).result()).toMatchObject({ outcome: 'succeeded' });
+    expect(await (await deployment.startIntegration()).result()).toMatchObject({ outcome: 'succeeded' });
     expect(times(deployment, 'observe policies')).toBe(41);
     expect(await timersOf(deployment)).toBe(0);
   }, 60_000);
@@ -53,7 +59,7 @@ describe('a step that leaves work behind', () => {
   test('waits as long as it says it must, not longer', async () => {
     const script = rounds({ left: 1, readyInMs: 1_500, advanced: true });
     const deployment = engine.deployment({ observe: script.observe });
-    await (await deployment.start()).result();
+    await (await deployment.startIntegration()).result();
     const [first = 0, second = 0] = script.startedAtMs;
     expect(second - first).toBeGreaterThanOrEqual(1_000);
     expect(await timersOf(deployment)).toBe(1);
@@ -62,19 +68,16 @@ describe('a step that leaves work behind', () => {
   test('is looked at less and less often while somebody else holds the rest', async () => {
     const script = rounds(...Array.from({ length: 4 }, () => ({ left: 3, readyInMs: 300, advanced: false })));
     const deployment = engine.deployment({ observe: script.observe });
-    expect(await (await deployment.start()).result()).toMatchObject({ outcome: 'succeeded' });
+    expect(await (await deployment.startIntegration()).result()).toMatchObject({ outcome: 'succeeded' });
     const gaps = script.startedAtMs.slice(1).map((at, index) => at - script.startedAtMs[index]!);
     expect(gaps.at(-1)).toBeGreaterThan(3_500);
   }, 60_000);
 
   test('that neither gets on nor waits is a defect, and ends instead of filling the history', async () => {
-    const deployment = engine.deployment({
-      observe: async () => ({ left: 2, readyInMs: 0, advanced: false }),
-    });
-    const result = await (await deployment.start()).result();
+    const result = await (await idle.handle).result();
     expect(result.outcome).toBe('failed');
-    expect(result.integrations[0]?.because).toMatch(/^2 items made no progress in \d+ rounds: a defect of the engine\.$/);
-    expect(times(deployment, 'observe policies')).toBeLessThanOrEqual(20);
+    expect(result.because).toMatch(/^2 items made no progress in \d+ rounds: a defect of the engine\.$/);
+    expect(times(idle.deployment, 'observe policies')).toBeLessThanOrEqual(20);
   }, 60_000);
 });
 
@@ -98,9 +101,9 @@ describe('an activity that fails', () => {
             throw failing(kind);
           },
         });
-        expect(await (await deployment.start()).result()).toMatchObject({
+        expect(await (await deployment.startIntegration()).result()).toMatchObject({
           outcome: 'failed',
-          because: `policies: It went wrong: ${kind}.`,
+          because: `It went wrong: ${kind}.`,
         });
         expect({ kind, tries: times(deployment, 'derive policies') }).toEqual({ kind, tries: 1 });
       }),
@@ -111,12 +114,12 @@ describe('an activity that fails', () => {
     await Promise.all(
       (['transient', 'outcome-unknown', 'malformed-answer'] as const).map(async (kind) => {
         const deployment = engine.deployment({
-          derive: async ({ integration }) => {
-            if (integration === 'policies' && activityInfo().attempt < 2) throw failing(kind);
+          derive: async () => {
+            if (activityInfo().attempt < 2) throw failing(kind);
             return nothingLeft;
           },
         });
-        expect(await (await deployment.start()).result()).toMatchObject({ outcome: 'succeeded' });
+        expect(await (await deployment.startIntegration()).result()).toMatchObject({ outcome: 'succeeded' });
         expect({ kind, tries: times(deployment, 'derive policies') }).toEqual({ kind, tries: 2 });
       }),
     );
@@ -125,14 +128,14 @@ describe('an activity that fails', () => {
   test('throttled: is tried again when the service says, not by our own back-off', async () => {
     const startedAtMs: number[] = [];
     const deployment = engine.deployment({
-      derive: async ({ integration }) => {
-        if (integration === 'policies') startedAtMs.push(performance.now());
+      derive: async () => {
+        startedAtMs.push(performance.now());
         // Our own second pause would be four seconds.
-        if (integration === 'policies' && activityInfo().attempt < 4) throw failing('throttled', 300);
+        if (activityInfo().attempt < 4) throw failing('throttled', 300);
         return nothingLeft;
       },
     });
-    expect(await (await deployment.start()).result()).toMatchObject({ outcome: 'succeeded' });
+    expect(await (await deployment.startIntegration()).result()).toMatchObject({ outcome: 'succeeded' });
     expect(startedAtMs).toHaveLength(4);
     const waitedMs = startedAtMs.at(-1)! - startedAtMs[0]!;
     expect(waitedMs).toBeGreaterThanOrEqual(900);

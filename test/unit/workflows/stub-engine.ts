@@ -10,10 +10,13 @@ import type { Activities } from '../../../activities/index.ts';
 import { connectWorker } from '../../../src/temporal/connect.ts';
 import { createWorker } from '../../../src/temporal/worker.ts';
 import {
+  integrationWorkflowId,
   syncWorkflowId,
   workflowTypes,
+  type IntegrationInput,
   type IntegrationName,
   type IntegrationResult,
+  type RunMode,
   type RunRef,
   type SyncInput,
   type SyncMemo,
@@ -22,6 +25,7 @@ import {
 import { withTemporal, type TemporalForTests } from '../../integration/servers.ts';
 
 type SyncWorkflow = (input: SyncInput) => Promise<SyncResult>;
+type IntegrationWorkflow = (input: IntegrationInput) => Promise<IntegrationResult>;
 
 export interface StubEngine {
   readonly temporal: TemporalForTests;
@@ -37,6 +41,8 @@ export interface Deployment {
   /** What `finishRun` was told, at the end of the run. */
   readonly reported: () => Parameters<Activities['finishRun']>[0] | undefined;
   start(): Promise<WorkflowHandle<SyncWorkflow>>;
+  /** One integration alone: its first. */
+  startIntegration(): Promise<WorkflowHandle<IntegrationWorkflow>>;
 }
 
 interface Script {
@@ -89,6 +95,12 @@ export function withStubEngine(): StubEngine {
             memo: { ...memo },
           });
         },
+        startIntegration: () =>
+          temporal.client.workflow.start<IntegrationWorkflow>(workflowTypes.runIntegration, {
+            workflowId: integrationWorkflowId(name, 'policies'),
+            taskQueue,
+            args: [{ run: runOf(name, 'sync'), integration: 'policies' }],
+          }),
       };
     },
   };
@@ -98,7 +110,7 @@ const done = { left: 0, readyInMs: 0, advanced: false };
 
 /** Every activity of a run that finds nothing wrong and nothing to do. */
 const succeeding: Activities = {
-  beginRun: async ({ deployment, mode }) => ({ deployment, run: '00000000-0000-4000-8000-000000000001', fence: 1, mode }),
+  beginRun: async ({ deployment, mode }) => runOf(deployment, mode),
   preflight: async () => [],
   prepareInstance: async () => [],
   openScans: async () => ({ scans: 1, hasCis: true }),
@@ -111,6 +123,10 @@ const succeeding: Activities = {
     resultOf(integration, failedBecause === null ? {} : { outcome: 'failed', because: failedBecause }),
   finishRun: async () => ({ seconds: 1 }),
 };
+
+function runOf(deployment: string, mode: RunMode): RunRef {
+  return { deployment, run: '00000000-0000-4000-8000-000000000001', fence: 1, mode };
+}
 
 export function resultOf(integration: IntegrationName, changes: Partial<IntegrationResult> = {}): IntegrationResult {
   return {
