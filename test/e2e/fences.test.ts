@@ -82,13 +82,19 @@ async function terminateAndStartAgain(): Promise<Terminated> {
   return { scenario, oldWorker, fenceAtMs, writtenBefore, runs: await runsOf(ledgerUrl, first) };
 }
 
-/** A worker is stopped like a machine that is paused, another one goes on after half a minute, and when all is done the first wakes up. */
+/**
+ * A worker is stopped like a machine that is paused, another one goes on after half a minute, and when all is done the first
+ * wakes up: with claims in hand, and without Temporal to tell it how late it is.
+ */
 async function freezeWorker(): Promise<void> {
   frozen = await open(slowInstance);
-  const sleeper = await frozen.startWorker({ engine: await frozen.anotherEngine({}, oneAtATime) });
+  const passage = await openPassage(servers.temporal.address);
+  const slow = await frozen.anotherEngine({ temporalAddress: passage.address }, oneAtATime);
+  const sleeper = await frozen.startWorker({ engine: slow });
   const runs = await frozen.startRuns();
-  await untilWritten(frozen.lab, tableInTheMiddle);
+  await untilWritten(frozen.lab, tableInTheMiddle, 3 * recordsInFlight);
   sleeper.child.kill('SIGSTOP');
+  await passage.cut();
   await frozen.startWorker();
   await untilSucceeded(runs);
   const before = await writes(frozen.lab);

