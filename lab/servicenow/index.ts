@@ -11,6 +11,7 @@ import { createAccounts, type LabOAuthClient, type LabUser, type SeedUser } from
 import { adminHandlers, summary, type TableSummary } from './admin.ts';
 import { businessRules, type BusinessProfile } from './business-rules.ts';
 import { apiRequest, type ApiRequest, type ApiResponse } from './http.ts';
+import { createLocks } from './ire/index.ts';
 import { openJournal, type Journal } from './journal.ts';
 import { createPace, type LatencyModel } from './latency.ts';
 import { createOAuth } from './oauth.ts';
@@ -81,6 +82,7 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     faults,
     baseUrl: () => url,
     pace: createPace(options.latency ?? {}),
+    locks: createLocks(),
     batchQuotaMs: options.batchQuotaMs ?? DEFAULT_BATCH_QUOTA_MS,
     onBatchItem: (request, response) => logBatchItem(log, clock, request, response),
   };

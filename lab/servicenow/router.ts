@@ -5,7 +5,8 @@ import { handleAggregate } from './aggregate-api.ts';
 import { handleAttachment } from './attachment-api.ts';
 import { handleBatch } from './batch-api.ts';
 import { ApiError, apiPath, errorResponse, requireJsonAccept, type ApiRequest, type ApiResponse } from './http.ts';
-import { handleIdentifyReconcile } from './ire/index.ts';
+import { handleIdentifyReconcile, type Locks } from './ire/index.ts';
+import { handleCmdbInstance } from './ire/instance-api.ts';
 import type { Pace } from './latency.ts';
 import type { OAuth } from './oauth.ts';
 import { handleTable, unknownResource, type ApiContext } from './table-api.ts';
@@ -18,6 +19,8 @@ export interface RouterContext extends ApiContext {
   oauth: OAuth;
   faults: FaultBook;
   pace: Pace;
+  /** The identification engine's mutexes. */
+  locks: Locks;
   batchQuotaMs: number;
   /** Called for every item of a batch, so that its requests are counted too. */
   onBatchItem: (request: ApiRequest, response: ApiResponse) => void;
@@ -45,10 +48,10 @@ async function serve(context: RouterContext, caller: Caller, request: ApiRequest
       return paced(context, handleAggregate(context, caller, request), 0);
     case 'attachment':
       return paced(context, handleAttachment(context, caller, request), 0);
-    case 'identifyreconcile': {
-      const { response, writes } = handleIdentifyReconcile(context, caller, request);
-      return paced(context, response, writes);
-    }
+    case 'identifyreconcile':
+      return handleIdentifyReconcile(context, caller, request);
+    case 'cmdb':
+      return handleCmdbInstance(context, caller, request);
     case 'batch':
       if (isInBatch) throw unknownResource();
       return handleBatch(request, {

@@ -87,7 +87,8 @@ function seedRows(byTable: Record<string, Record<string, string>[]>): SeedData['
 
 /** Builds the schema from the seeds' `tables`; an unknown parent or a cycle is an error of the seed. */
 export function buildSchema(seeds: SeedData, dialect: ContainerDialect): Schema {
-  const sources = new Map((seeds['tables'] as SeedTable[]).map((table) => [table.name, table]));
+  const sources = new Map<string, SeedTable>();
+  for (const table of seeds['tables'] as SeedTable[]) sources.set(table.name, mergedTable(sources.get(table.name), table));
   const tables = new Map<string, Table>();
   const build = (name: string, trail: string[]): Table => {
     const existing = tables.get(name);
@@ -107,6 +108,13 @@ export function buildSchema(seeds: SeedData, dialect: ContainerDialect): Schema 
     get: (name) => tables.get(name),
     isA: (name, ancestor) => tables.get(name)?.lineage.includes(ancestor) ?? false,
   };
+}
+
+/** A table that several seed files speak of has the columns of all of them; the first one says what the table and what a column is. */
+function mergedTable(known: SeedTable | undefined, table: SeedTable): SeedTable {
+  if (known === undefined) return table;
+  const names = new Set(known.columns.map(({ name }) => name));
+  return { ...table, ...known, columns: [...known.columns, ...table.columns.filter(({ name }) => !names.has(name))] };
 }
 
 function tableOf(source: SeedTable, parent: Table | undefined, dialect: ContainerDialect): Table {

@@ -20,8 +20,17 @@ interface SeedIdentifier {
   class: string;
   name: string;
   independent: boolean;
-  entries: { order: number; attributes: string[] }[];
-  related?: { table: string; referencedField: string }[];
+  /** `table`: the look-up table, where it is not the class itself; `ciAttributes`: columns of the class, for a hybrid entry. */
+  entries: {
+    order: number;
+    attributes: string[];
+    table?: string;
+    ciAttributes?: string[];
+    allowNull?: boolean;
+    fallback?: boolean;
+    exactCount?: boolean;
+  }[];
+  related?: { table: string; referencedField: string; attributes?: string[] }[];
 }
 
 interface SeedDependency {
@@ -196,18 +205,22 @@ function loadCmdbRules(put: Put, seeds: SeedData): void {
       active: 'true',
       independent: String(rule.independent),
     });
-    for (const { order, attributes } of rule.entries) {
-      put('cmdb_identifier_entry', `${rule.class}/${String(order)}`, {
+    for (const entry of rule.entries) {
+      put('cmdb_identifier_entry', `${rule.class}/${String(entry.order)}`, {
         identifier,
-        table: rule.class,
-        attributes: attributes.join(','),
-        order: String(order),
+        table: entry.table ?? rule.class,
+        attributes: entry.attributes.join(','),
+        hybrid_entry_ci_criterion_attributes: (entry.ciAttributes ?? []).join(','),
+        order: String(entry.order),
         active: 'true',
-        allow_null_attribute: 'false',
+        allow_null_attribute: String(entry.allowNull ?? false),
+        allow_fallback: String(entry.fallback ?? false),
+        exact_count_match: String(entry.exactCount ?? false),
       });
     }
-    for (const { table, referencedField } of rule.related ?? []) {
-      put('cmdb_related_entry', `${rule.class}/${table}`, { identifier, table, referenced_field: referencedField });
+    for (const { table, referencedField, attributes = [] } of rule.related ?? []) {
+      const values = { identifier, table, referenced_field: referencedField, attributes: attributes.join(',') };
+      put('cmdb_related_entry', `${rule.class}/${table}`, values);
     }
   }
   for (const dependency of seeds['dependencies'] as SeedDependency[]) putDependency(put, dependency);

@@ -1,110 +1,132 @@
-import { newSysId, type Row, type Store } from '../store.ts';
-import { dateTime, storedValue } from '../values.ts';
-import { sourceRecords } from './identify.ts';
-import { finalPlan, relationTypeId, type ItemPlan, type PayloadPlan, type RelationPlan } from './plan.ts';
+import type { Row, Store } from '../store.ts';
+import { messages, quoted } from './messages.ts';
+import type { ItemRef } from './payload.ts';
+import { finalPlan, hostsFirst, type IreCall, type ItemPlan, type PayloadPlan, type RelationPlan } from './plan-types.ts';
+import { rememberWriter } from './reconcile.ts';
+import { raiseDuplicateTask, raiseReclassificationTask, rememberRelationSource, rememberSource } from './sources.ts';
+import { commitSubs } from './sub-items.ts';
 
-export interface RelatedOutcome {
-  className: string;
-  operation: 'INSERT' | 'UPDATE' | 'NO_CHANGE' | undefined;
+export interface RelationOutcome {
+  plan: RelationPlan;
+  operation: 'INSERT' | 'NO_CHANGE' | undefined;
   sysId: string | undefined;
 }
 
 export interface Outcome {
-  relations: { plan: RelationPlan; operation: 'INSERT' | 'NO_CHANGE' | undefined; sysId: string | undefined }[];
-  /** By item index. */
-  related: Map<number, RelatedOutcome[]>;
+  relations: RelationOutcome[];
   /** Records written, for the latency model. */
   writes: number;
 }
 
 /** Carries out a plan, or (simulated) says what would happen without writing anything. */
-export function commitPlan(plan: PayloadPlan, store: Store, actor: string, simulate: boolean): Outcome {
-  const outcome: Outcome = { relations: [], related: new Map(), writes: 0 };
-  for (const item of plan.items) {
-    if (item.operation === undefined || item.mergedInto !== undefined) continue;
-    if (!simulate) commitItem(item, store, actor);
-    outcome.writes += simulate ? 0 : 1;
-    if (item.item.related.length > 0) outcome.related.set(item.item.index, relatedItems(item, store, actor, simulate));
+export function commitPlan(plan: PayloadPlan, call: IreCall): Outcome {
+  const outcome: Outcome = { relations: [], writes: 0 };
+  for (const item of hostsFirst(plan)) {
+    if (item.mergedInto !== undefined) continue;
+    if (!call.simulate) raiseTasks(item, call);
+    if (item.operation !== undefined) outcome.writes += commitItem(item, plan, call);
   }
-  for (const relation of plan.relations) outcome.relations.push(commitRelation(relation, plan, store, actor, simulate));
+  for (const relation of plan.relations) {
+    if (relation.isMerged) continue;
+    const committed = commitRelation(relation, plan, call);
+    if (committed.operation === 'INSERT' && !call.simulate) outcome.writes += 1;
+    outcome.relations.push(committed);
+  }
+  if (!call.simulate) commitReferences(plan, call.store, call.actor);
   return outcome;
 }
 
-function commitItem(plan: ItemPlan, store: Store, actor: string): void {
-  if (plan.row === undefined) {
-    plan.row = store.insert(plan.item.className, plan.values, actor, { sysId: plan.sysId });
-  } else {
-    if (plan.operation?.startsWith('UPDATE_WITH_') === true) store.reclassify(plan.row, plan.item.className, actor);
-    store.update(plan.row, plan.values, actor);
-    for (const duplicate of plan.duplicates) store.update(duplicate, { duplicate_of: plan.row.sysId }, actor);
+function raiseTasks(item: ItemPlan, call: IreCall): void {
+  raiseDuplicateTask(item, call);
+  raiseReclassificationTask(item, call);
+}
+
+/** Writes one item; a record that the instance refuses fails that item, and what hangs on it is abandoned. Returns the records written. */
+function commitItem(item: ItemPlan, plan: PayloadPlan, call: IreCall): number {
+  if (call.simulate) return commitSubs(item, call);
+  const host = item.host === undefined ? undefined : finalPlan(plan, item.host.index);
+  if (host !== undefined && host.operation === undefined) {
+    item.operation = undefined;
+    item.errors.push(messages.abandoned(quoted(item.item, call.quoting), quoted(host.item, call.quoting)));
+    return 0;
   }
-  rememberSource(plan, plan.row, store, actor);
+  try {
+    const row = writeItem(item, call);
+    rememberSource(item.item.source, row, call);
+    rememberWriter(item, row, call);
+    const writes = 1 + commitSubs(item, call);
+    for (const { sub, sysId } of item.subs) if (sysId !== undefined) rememberSource(sub.source, { table: sub.className, sysId }, call);
+    return writes;
+  } catch (error) {
+    item.operation = undefined;
+    item.errors.push(messages.insertFailed(item.className, Error.isError(error) ? error.message : String(error)));
+    return 0;
+  }
 }
 
-function rememberSource(plan: ItemPlan, row: Row, store: Store, actor: string): void {
-  const { source } = plan.item;
-  if (source === undefined || source.name === '' || source.nativeKey === '') return;
-  const values = {
-    name: source.name,
-    id: source.nativeKey,
-    source_feed: source.feed,
-    target_table: row.table,
-    target_sys_id: row.sysId,
-    last_scan: source.recency === '' ? dateTime(store.clock.now()) : source.recency,
-  };
-  const existing = sourceRecords(store, source.name, source.nativeKey).find((record) => record.values['target_sys_id'] === row.sysId);
-  if (existing === undefined) store.insert('sys_object_source', values, actor);
-  else store.update(existing, values, actor);
+function writeItem(item: ItemPlan, { store, actor }: IreCall): Row {
+  if (item.row === undefined) {
+    item.row = store.insert(item.className, item.values, actor, { sysId: item.sysId });
+    return item.row;
+  }
+  if (item.row.table !== item.className) store.reclassify(item.row, item.className, actor);
+  store.update(item.row, item.values, actor);
+  for (const duplicate of item.duplicates) store.update(duplicate, { duplicate_of: item.row.sysId }, actor);
+  return item.row;
 }
 
-function commitRelation(
-  plan: RelationPlan,
-  payload: PayloadPlan,
-  store: Store,
-  actor: string,
-  simulate: boolean,
-): Outcome['relations'][number] {
-  const { relation, errors } = plan;
+function commitRelation(plan: RelationPlan, payload: PayloadPlan, call: IreCall): RelationOutcome {
+  const { relation } = plan;
   const parent = endOf(payload, relation.parent);
   const child = endOf(payload, relation.child);
-  const type = relationTypeId(store, relation.type);
-  if (payload.refused || errors.length > 0 || parent === undefined || child === undefined || type === undefined) {
+  const [type] = call.rules.relationTypes(relation.type);
+  if (payload.refused || plan.errors.length > 0 || parent === undefined || child === undefined || type === undefined) {
     return { plan, operation: undefined, sysId: undefined };
   }
-  const existing = store
-    .equal('cmdb_rel_ci', 'parent', [parent.sysId])
-    .find(({ values }) => values['child'] === child.sysId && values['type'] === type);
-  if (existing !== undefined) return { plan, operation: 'NO_CHANGE', sysId: existing.sysId };
-  if (simulate) return { plan, operation: 'INSERT', sysId: undefined };
-  const row = store.insert('cmdb_rel_ci', { parent: parent.sysId, child: child.sysId, type }, actor);
+  const existing = parent.isNew || child.isNew ? undefined : existingRelation(plan, payload, parent.sysId, child.sysId, type, call.store);
+  if (existing !== undefined) {
+    if (!plan.isDependency && !call.simulate) rememberRelationSource(plan, existing, call);
+    return { plan, operation: 'NO_CHANGE', sysId: existing.sysId };
+  }
+  if (call.simulate) return { plan, operation: 'INSERT', sysId: undefined };
+  const row = call.store.insert('cmdb_rel_ci', { parent: parent.sysId, child: child.sysId, type }, call.actor);
+  if (!plan.isDependency) rememberRelationSource(plan, row, call);
   return { plan, operation: 'INSERT', sysId: row.sysId };
 }
 
-function endOf(payload: PayloadPlan, index: number | undefined): ItemPlan | undefined {
-  const plan = index === undefined ? undefined : payload.items[index];
-  return plan === undefined ? undefined : finalPlan(payload.items, plan);
+/** Looked for from the dependent end, which has few relations: a host may have thousands. */
+function existingRelation(
+  { relation }: RelationPlan,
+  payload: PayloadPlan,
+  parent: string,
+  child: string,
+  type: string,
+  store: Store,
+): Row | undefined {
+  const dependentIsChild = payload.items[relation.child?.item ?? -1]?.host?.relation === relation;
+  const [end, sysId] = dependentIsChild ? (['child', child] as const) : (['parent', parent] as const);
+  return store
+    .equal('cmdb_rel_ci', end, [sysId])
+    .find(({ values }) => values['parent'] === parent && values['child'] === child && values['type'] === type);
 }
 
-/** Related items hang on the record by the column that the rule's related entry names; the first other column tells them apart. */
-function relatedItems(plan: ItemPlan, store: Store, actor: string, simulate: boolean): RelatedOutcome[] {
-  return plan.item.related.map(({ className, values }) => {
-    const table = store.schema.get(className);
-    const reference = plan.rule?.related.get(className);
-    if (table === undefined || reference === undefined) return { className, operation: undefined, sysId: undefined };
-    const written: Record<string, string> = { [reference]: plan.sysId };
-    for (const [name, value] of Object.entries(values)) {
-      const column = table.columns.get(name);
-      if (column !== undefined && !name.startsWith('sys_')) written[name] = storedValue(column, value);
-    }
-    const key = Object.keys(values).find((name) => table.columns.has(name)) ?? '';
-    const existing = store.equal(className, reference, [plan.sysId]).find((row) => row.values[key] === written[key]);
-    if (existing === undefined) {
-      const sysId = newSysId();
-      if (!simulate) store.insert(className, written, actor, { sysId });
-      return { className, operation: 'INSERT' as const, sysId };
-    }
-    const changes = Object.entries(written).some(([name, value]) => (existing.values[name] ?? '') !== value);
-    if (changes && !simulate) store.update(existing, written, actor);
-    return { className, operation: changes ? ('UPDATE' as const) : ('NO_CHANGE' as const), sysId: existing.sysId };
-  });
+function endOf(payload: PayloadPlan, ref: ItemRef | undefined): { sysId: string; isNew: boolean } | undefined {
+  const item = ref === undefined ? undefined : finalPlan(payload, ref.item);
+  if (item?.operation === undefined || ref === undefined) return undefined;
+  if (ref.sub === undefined) return { sysId: item.sysId, isNew: item.operation === 'INSERT' };
+  const sub = item.subs.find((plan) => plan.sub === ref.sub);
+  return sub?.sysId === undefined ? undefined : { sysId: sub.sysId, isNew: sub.operation === 'INSERT' };
+}
+
+/** References to look-up and related records, which have a sys_id only now. */
+function commitReferences(plan: PayloadPlan, store: Store, actor: string): void {
+  for (const { referenced, referencedBy, field } of plan.references) {
+    if (referenced.sub === undefined) continue;
+    const target = endOf(plan, referenced);
+    const holder = endOf(plan, referencedBy);
+    if (target === undefined || holder === undefined) continue;
+    const table = referencedBy.sub?.className ?? finalPlan(plan, referencedBy.item)?.className ?? '';
+    const row = store.schema.get(table)?.columns.has(field) === true ? store.find(table, holder.sysId) : undefined;
+    if (row !== undefined) store.update(row, { [field]: target.sysId }, actor);
+  }
 }

@@ -1,156 +1,157 @@
-import type { Outcome, RelatedOutcome } from './commit.ts';
-import type { ItemPlan, PayloadPlan } from './plan.ts';
+import type { Outcome, RelationOutcome } from './commit.ts';
+import { kindOf, subKindOf, type OutcomeKind } from './kinds.ts';
+import type { ItemRef } from './payload.ts';
+import { finalPlan, type IreCall, type ItemPlan, type PayloadPlan, type SubPlan } from './plan-types.ts';
+import { summaryOf } from './summary.ts';
 
-/** Codes that make an item partial on the enhanced endpoints: a later payload may complete it (servicenow.md §5.1). */
-const PARTIAL_CODES = new Set([
-  'MISSING_MATCHING_ATTRIBUTES',
-  'REQUIRED_ATTRIBUTE_EMPTY',
-  'MISSING_DEPENDENCY',
-  'INSERT_NOT_ALLOWED_FOR_SOURCE',
-]);
-
-export interface ResponseOptions {
-  enhanced: boolean;
-  simulate: boolean;
-  partialPayloads: boolean;
-  summary: boolean;
-  /** Keeps an item that could not be processed; returns the sys_id of the kept payload. */
-  keepPayload: (kind: 'partial' | 'incomplete', plan: ItemPlan) => string;
+export interface Answered {
+  plan: PayloadPlan;
+  outcome: Outcome;
+  call: IreCall;
+  /** sys_ids of the kept payloads, by item. */
+  kept: Map<ItemPlan, string[]>;
 }
 
-interface AnsweredItem {
-  plan: ItemPlan;
-  kind: 'done' | 'partial' | 'incomplete' | 'failed';
-  body: Record<string, unknown>;
+export interface IreAnswer {
+  result: { items: object[] } & Record<string, unknown>;
 }
 
 /** The answer of an identification call (identifyreconcile/*.json). HTTP 200 says nothing about the items. */
-export function ireResponse(plan: PayloadPlan, outcome: Outcome, options: ResponseOptions): object {
-  const items = plan.items.filter(({ mergedInto }) => mergedInto === undefined).map((item) => answerItem(item, outcome, options));
-  const relations = outcome.relations.map(({ plan: { relation, errors }, operation, sysId }) => ({
-    className: 'cmdb_rel_ci',
-    ...(operation === undefined ? {} : { operation }),
-    ...(sysId === undefined ? {} : { sysId }),
-    identifierEntrySysId: 'Unknown',
-    ...(errors.length === 0 ? {} : { errors }),
-    errorCount: errors.length,
-    markers: [],
-    inputIndices: [relation.index],
-    mergedPayloadIds: [],
-  }));
-  const hasError =
-    items.some(({ kind }) => kind === 'failed' || kind === 'incomplete') || relations.some(({ errorCount }) => errorCount > 0);
-  const hasWarning = items.some(({ plan: item, kind }) => item.warnings.length > 0 || kind === 'partial');
+export function ireResponse(answered: Answered, withSummary: boolean): IreAnswer {
+  const { plan, outcome, call } = answered;
+  const shown = plan.items.filter((item) => item.mergedInto === undefined);
+  const kinds = new Map(shown.map((item) => [item, kindOf(plan, item, call)]));
+  const is = (kind: OutcomeKind) => shown.some((item) => !item.isAdditional && kinds.get(item) === kind);
+  const relations = outcome.relations.filter((relation) => !relation.plan.isAdditional);
+  const hasError = is('failed') || is('incomplete') || relations.some((relation) => relationKind(relation, answered) === 'failed');
+  const hasWarning =
+    is('partial') || shown.some(({ warnings, subs }) => warnings.length > 0 || subs.some(({ errors }) => errors.length > 0));
+  const isCommitted = (item: ItemPlan): boolean => item.isAdditional && kinds.get(item) === 'done';
   return {
     result: {
-      ...(options.enhanced ? { hasError, hasWarning } : {}),
-      items: items.map(({ body }) => body),
-      additionalCommittedItems: [],
-      relations,
-      additionalCommittedRelations: [],
-      ...(options.summary ? { summary: summaryOf(items, outcome) } : {}),
+      ...(call.enhanced ? { hasError, hasWarning } : {}),
+      items: shown.filter((item) => !item.isAdditional).map((item) => itemBody(item, kinds.get(item) ?? 'failed', answered)),
+      additionalCommittedItems: shown.filter(isCommitted).map((item) => itemBody(item, 'done', answered)),
+      relations: relations.map((relation) => relationBody(relation, answered)),
+      additionalCommittedRelations: outcome.relations
+        .filter((relation) => relation.plan.isAdditional && relation.operation !== undefined)
+        .map((relation) => relationBody(relation, answered)),
+      ...(withSummary ? { summary: summaryOf(shown, kinds) } : {}),
     },
   };
 }
 
-function answerItem(plan: ItemPlan, outcome: Outcome, options: ResponseOptions): AnsweredItem {
-  const kind = kindOf(plan, options);
-  const errors = kind === 'partial' ? [] : plan.errors;
-  const warnings = kind === 'partial' ? [...plan.errors, ...plan.warnings] : plan.warnings;
-  const body: Record<string, unknown> = {
-    className: plan.item.className,
-    ...operationOf(plan, kind, options),
-    ...relatedOf(plan, outcome),
-    identifierEntrySysId: plan.entrySysId,
-    ...(options.enhanced || errors.length > 0 ? { errors } : {}),
+function itemBody(item: ItemPlan, kind: OutcomeKind, answered: Answered): object {
+  const { call } = answered;
+  const errors = kind === 'partial' ? [] : item.errors;
+  const warnings = kind === 'partial' ? [...item.errors, ...item.warnings] : item.warnings;
+  return {
+    className: kind === 'done' ? item.className : item.item.className,
+    ...operationOf(item, kind, answered),
+    ...relatedOf(item, call),
+    identifierEntrySysId: item.entrySysId,
+    ...(errors.length > 0 || kind === 'partial' ? { errors } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
-    identificationAttempts: plan.attempts,
-    ...(plan.info.length > 0 || errors.length > 0 ? { info: plan.info } : {}),
+    identificationAttempts: item.attempts,
+    ...(item.info.length > 0 || errors.length > 0 ? { info: item.info } : {}),
     errorCount: errors.length,
     markers: [],
-    warningCount: warnings.length,
-    inputIndices: plan.inputIndices,
-    mergedPayloadIds: [],
+    // The plain endpoints' published answers have no count of warnings where there are none.
+    ...(call.enhanced || warnings.length > 0 ? { warningCount: warnings.length } : {}),
+    inputIndices: item.inputIndices,
+    mergedPayloadIds: item.mergedPayloadIds,
   };
-  return { plan, kind, body };
 }
 
-function kindOf(plan: ItemPlan, options: ResponseOptions): AnsweredItem['kind'] {
-  if (plan.operation !== undefined) return 'done';
-  if (!options.enhanced) return 'failed';
-  if (plan.errors.some(({ error, message }) => error === 'INVALID_INPUT_DATA' && message.includes('data source'))) return 'incomplete';
-  const isPartial = options.partialPayloads && plan.errors.length > 0 && plan.errors.every(({ error }) => PARTIAL_CODES.has(error));
-  return isPartial ? 'partial' : 'failed';
-}
-
-function operationOf(plan: ItemPlan, kind: AnsweredItem['kind'], options: ResponseOptions): Record<string, unknown> {
+function operationOf(item: ItemPlan, kind: OutcomeKind, { call, kept }: Answered): Record<string, unknown> {
   switch (kind) {
     case 'done':
       // The plain simulation leaves the sys_id of an insert out, the enhanced one invents one (INDEX, "settles").
-      if (options.simulate && plan.row === undefined && !options.enhanced) return { operation: plan.operation };
-      return { operation: plan.operation, sysId: plan.sysId };
+      if (call.simulate && item.operation === 'INSERT' && !call.enhanced) return { operation: item.operation };
+      return { operation: item.operation, sysId: item.sysId };
     case 'partial':
-      return { operation: 'INSERT_AS_PARTIAL', sysId: 'Unknown', partialSysIds: [options.keepPayload('partial', plan)] };
+      return { operation: 'INSERT_AS_PARTIAL', sysId: 'Unknown', partialSysIds: kept.get(item) ?? [] };
     case 'incomplete':
-      return { operation: 'INSERT_AS_INCOMPLETE', sysId: 'Unknown', incompleteSysIds: [options.keepPayload('incomplete', plan)] };
+      return { operation: 'INSERT_AS_INCOMPLETE', sysId: 'Unknown', incompleteSysIds: kept.get(item) ?? [] };
     case 'failed':
       return { sysId: 'Unknown' };
   }
 }
 
-/** Look-up items answer as related items without an operation. */
-function relatedOf(plan: ItemPlan, outcome: Outcome): Record<string, unknown> {
-  const related = outcome.related.get(plan.item.index) ?? [];
-  const all: RelatedOutcome[] = [
-    ...plan.item.lookup.map(({ className }) => ({ className, operation: undefined, sysId: undefined })),
-    ...related,
-  ];
-  if (all.length === 0) return {};
+/**
+ * The look-up and related records of an item. For a CI that was there already the plain endpoints name look-up records without
+ * operation and sys_id (identifyreconcile_update_two_items_with_lookup_and_relation.json).
+ */
+function relatedOf(item: ItemPlan, call: IreCall): Record<string, unknown> {
+  if (item.subs.length === 0 || item.operation === undefined) return {};
+  const isBare = (sub: SubPlan): boolean => !call.enhanced && sub.kind === 'lookup' && item.operation !== 'INSERT';
+  const isNamed = (sub: SubPlan): boolean =>
+    sub.sysId !== undefined && !isBare(sub) && !(call.simulate && sub.operation === 'INSERT' && !call.enhanced);
+  const merged = item.subs.filter(({ kind, subIndices }) => kind === 'lookup' && subIndices.length > 1);
   return {
-    relatedSysIds: all.map(({ sysId }) => sysId ?? null),
-    relatedItems: all.map(({ className, operation, sysId }, subIndex) => ({
-      ...(operation === undefined ? {} : { operation }),
-      ...(sysId === undefined ? {} : { sysId }),
-      className,
+    // One that failed has none (script_api_related_item_insert_as_partial.json).
+    relatedSysIds: item.subs.filter(({ errors }) => errors.length === 0).map((sub) => (isNamed(sub) ? sub.sysId : null)),
+    relatedItems: item.subs.map((sub) => ({
+      ...(isBare(sub) ? {} : subOutcome(sub)),
+      ...(isNamed(sub) ? { sysId: sub.sysId } : sub.errors.length > 0 ? { sysId: 'Unknown' } : {}),
+      className: sub.sub.className,
       markers: [],
-      inputIndices: [{ mainIndex: plan.item.index, subIndex }],
+      inputIndices: sub.subIndices.map((subIndex) => ({ mainIndex: item.item.index, subIndex })),
       mergedPayloadIds: [],
     })),
-    additionalRelatedItems: [],
+    ...(call.enhanced ? {} : { additionalRelatedItems: [] }),
+    ...(merged.length === 0
+      ? {}
+      : { duplicateLookupIndices: Object.fromEntries(merged.map(({ subIndices: [first, ...others] }) => [String(first), others])) }),
   };
 }
 
-function summaryOf(items: AnsweredItem[], outcome: Outcome): Record<string, Record<string, number>> {
-  const summary: Record<string, Record<string, number>> = {};
-  const of = (className: string): Record<string, number> =>
-    (summary[className] ??= {
-      inserted: 0,
-      updated: 0,
-      unchanged: 0,
-      partial: 0,
-      incomplete: 0,
-      skipped: 0,
-      warnings: 0,
-      errors: 0,
-      mergedPartialPayloads: 0,
-      additionalInserted: 0,
-    });
-  const count = (className: string, name: string, by = 1): void => {
-    const counts = of(className);
-    counts[name] = (counts[name] ?? 0) + by;
+function subOutcome(sub: SubPlan): object {
+  const kind = subKindOf(sub);
+  const isPartial = kind === 'partial';
+  const errors = isPartial ? [] : sub.errors;
+  return {
+    ...(kind === 'done'
+      ? { operation: sub.operation }
+      : kind === 'failed'
+        ? {}
+        : { operation: isPartial ? 'INSERT_AS_PARTIAL' : 'INSERT_AS_INCOMPLETE' }),
+    errors,
+    ...(isPartial ? { warnings: sub.errors } : {}),
+    errorCount: errors.length,
+    warningCount: isPartial ? sub.errors.length : 0,
   };
-  for (const { plan, kind } of items) {
-    const { className } = plan.item;
-    if (kind === 'done') count(className, operationName(plan.operation));
-    else if (kind === 'failed') count(className, 'errors', plan.errors.length);
-    else count(className, kind);
-    count(className, 'warnings', plan.warnings.length);
-  }
-  for (const related of outcome.related.values())
-    for (const { className, operation } of related) count(className, operationName(operation));
-  return summary;
 }
 
-function operationName(operation: string | undefined): string {
-  return operation === 'INSERT' ? 'inserted' : operation === 'NO_CHANGE' ? 'unchanged' : 'updated';
+/** A relation fails with its ends: with a partial one it is partial, else it is kept for the record (documentation of the API). */
+function relationKind({ operation, plan }: RelationOutcome, { plan: payload, call }: Answered): OutcomeKind {
+  if (operation !== undefined) return 'done';
+  const kind = (end: ItemRef | undefined): OutcomeKind => {
+    const item = end === undefined ? undefined : finalPlan(payload, end.item);
+    return item === undefined ? 'failed' : kindOf(payload, item, call);
+  };
+  const ends = [kind(plan.relation.parent), kind(plan.relation.child)];
+  return ends.includes('failed') ? 'failed' : ends.includes('incomplete') ? 'incomplete' : ends.includes('partial') ? 'partial' : 'failed';
+}
+
+function relationBody(relation: RelationOutcome, answered: Answered): object {
+  const { plan, operation, sysId } = relation;
+  const { call } = answered;
+  const kind = relationKind(relation, answered);
+  const isPartial = kind === 'partial';
+  const errors = isPartial ? [] : plan.errors;
+  const name = operation ?? (kind === 'failed' ? undefined : isPartial ? 'INSERT_AS_PARTIAL' : 'INSERT_AS_INCOMPLETE');
+  return {
+    className: 'cmdb_rel_ci',
+    ...(name === undefined ? {} : { operation: name }),
+    ...(sysId === undefined ? {} : { sysId }),
+    ...(call.simulate && operation === 'INSERT' ? {} : { identifierEntrySysId: 'Unknown' }),
+    ...(errors.length === 0 ? {} : { errors }),
+    ...(isPartial ? { warnings: plan.errors } : {}),
+    errorCount: errors.length,
+    ...(call.enhanced ? { warningCount: isPartial ? plan.errors.length : 0 } : {}),
+    markers: [],
+    inputIndices: plan.isAdditional ? [] : [plan.relation.index],
+    mergedPayloadIds: [],
+  };
 }

@@ -57,11 +57,71 @@ export function writeRuleSeeds(options: Options): void {
       ...relationTypes.map(({ name, parent_descriptor: parent, child_descriptor: child, grade }) => ({ name, parent, child, grade })),
       { name: 'IP Connection::IP Connection', parent: 'IP Connection', child: 'IP Connection', grade: 'documented' },
     ]),
-    section('identifiers', rules.filter(isSeeded).map(identifierSeed)),
+    section('identifiers', [...rules.filter(isSeeded).map(identifierSeed), ...PUBLISHED_IDENTIFIERS]),
     section('dependencies', [...rules.flatMap(dependencySeeds), ...LAB_DEPENDENCIES]),
   ];
   writeFileSync(join(options.seedDir, 'cmdb-rules.json'), `{\n${text.join(',\n')}\n}\n`);
 }
+
+/** Rules that published identification answers show at work: name, search table and attributes of every attempt (identifyreconcile/*.json). */
+const PUBLISHED_IDENTIFIERS = [
+  {
+    class: 'cmdb_ci_hardware',
+    name: 'Hardware Rule',
+    independent: true,
+    entries: [
+      { order: 100, table: 'cmdb_serial_number', attributes: ['serial_number', 'serial_number_type'] },
+      { order: 200, attributes: ['serial_number'] },
+      { order: 300, attributes: ['name'] },
+      { order: 400, table: 'cmdb_ci_network_adapter', attributes: ['mac_address', 'name'] },
+    ],
+    grade: 'documented',
+  },
+  {
+    class: 'cmdb_ci_spkg',
+    name: 'Software',
+    independent: true,
+    entries: [{ order: 100, attributes: ['key'] }],
+    // That installed_on is part of it follows from the one related item that stays partial without it.
+    related: [{ table: 'cmdb_software_instance', referencedField: 'software', attributes: ['installed_on', 'name'] }],
+    grade: 'documented',
+  },
+  {
+    class: 'cmdb_ci_vcenter',
+    name: 'VMWare VCenter Ref CI',
+    independent: true,
+    entries: [{ order: 100, attributes: ['name'] }],
+    related: [{ table: 'samp_vmware_license_key', referencedField: 'vcenter', attributes: ['license_key'] }],
+    grade: 'documented',
+  },
+  {
+    class: 'cmdb_ci_appl',
+    name: 'Application Rule',
+    independent: false,
+    entries: [
+      { order: 100, attributes: ['cl_port', 'sys_class_name'] },
+      { order: 200, attributes: ['running_process_command', 'running_process_key_parameters', 'sys_class_name'], allowNull: true },
+    ],
+    grade: 'documented',
+  },
+  {
+    class: 'cmdb_ci_db_instance',
+    name: 'Database instance rule',
+    independent: false,
+    entries: [
+      { order: 100, attributes: ['serial_number'], fallback: true },
+      { order: 200, attributes: ['edition', 'name', 'tcp_port'], fallback: true },
+    ],
+    grade: 'documented',
+  },
+  {
+    class: 'cmdb_ci_db_db2_instance',
+    name: 'DB2',
+    independent: false,
+    entries: [{ order: 100, attributes: ['db_name', 'installed_dir', 'sys_class_name', 'tcp_port'], fallback: true }],
+    grade: 'documented',
+  },
+];
 
 /** Global resources: the documented variant that relates them straight to the service account (servicenow.md §5.1). */
 const LAB_DEPENDENCIES = [
@@ -70,6 +130,15 @@ const LAB_DEPENDENCIES = [
     dependent: 'cmdb_ci_cmp_resource',
     on: 'cmdb_ci_cloud_service_account',
     relation: 'Hosted on::Hosts',
+    dependentEnd: 'parent',
+    grade: 'documented',
+  },
+  // An application runs on its host (script_api_insert_related_reference_items.json).
+  {
+    kind: 'hosting',
+    dependent: 'cmdb_ci_appl',
+    on: 'cmdb_ci_hardware',
+    relation: 'Runs on::Runs',
     dependentEnd: 'parent',
     grade: 'documented',
   },
