@@ -1,11 +1,13 @@
 /**
  * The lab as a process of its own: a local Azure, a local ServiceNow and their admin API.
  *
- *   node lab/main.ts --dir <folder> [--estate <spec>] [--persist] [--batch-quota-ms N] [--latency MS] [--per-write MS] [--threads N]
+ *   node lab/main.ts --dir <folder> [--estate <spec>] [--persist] [--domains] [--batch-quota-ms N]
+ *                    [--latency 60ms] [--per-write 12ms] [--threads 4] [--queue 50]
  *
  * Prints one line, `lab ready <path of lab.json>`, once both servers answer. SIGTERM and SIGINT stop it cleanly.
  */
 import { parseArgs } from 'node:util';
+import { parseDurationMs } from './servicenow/latency.ts';
 import { startLab, type LabOptions } from './start.ts';
 
 function readOptions(): LabOptions {
@@ -18,21 +20,26 @@ function readOptions(): LabOptions {
       latency: { type: 'string' },
       'per-write': { type: 'string' },
       threads: { type: 'string' },
+      queue: { type: 'string' },
+      domains: { type: 'boolean', default: false },
     },
   });
   if (values.dir === undefined) throw new Error('Say where the lab keeps its files: --dir <folder>.');
   const batchQuotaMs = wholeNumber('--batch-quota-ms', values['batch-quota-ms']);
-  const perRequestMs = wholeNumber('--latency', values.latency);
-  const perWriteMs = wholeNumber('--per-write', values['per-write']);
+  const perRequestMs = duration('--latency', values.latency);
+  const perWriteMs = duration('--per-write', values['per-write']);
   const threads = wholeNumber('--threads', values.threads);
+  const queueLimit = wholeNumber('--queue', values.queue);
   return {
     dir: values.dir,
     ...(values.estate === undefined ? {} : { estate: values.estate }),
     persist: values.persist,
+    domains: values.domains,
     latency: {
       ...(perRequestMs === undefined ? {} : { perRequestMs }),
       ...(perWriteMs === undefined ? {} : { perWriteMs }),
       ...(threads === undefined ? {} : { threads }),
+      ...(queueLimit === undefined ? {} : { queueLimit }),
     },
     ...(batchQuotaMs === undefined ? {} : { batchQuotaMs }),
   };
@@ -42,6 +49,14 @@ function wholeNumber(name: string, text: string | undefined): number | undefined
   if (text === undefined) return undefined;
   if (!/^\d+$/.test(text)) throw new Error(`${name} takes a whole number, not "${text}".`);
   return Number(text);
+}
+
+/** `60`, `60ms` or `1.5s`, in milliseconds. */
+function duration(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const milliseconds = parseDurationMs(text);
+  if (milliseconds === undefined) throw new Error(`${name} takes a duration like 60ms, not "${text}".`);
+  return milliseconds;
 }
 
 async function main(): Promise<void> {

@@ -17,6 +17,8 @@ export interface LabOptions {
   persist?: boolean;
   latency?: NonNullable<ServiceNowLabOptions['latency']>;
   batchQuotaMs?: number;
+  /** A domain-separated ServiceNow. */
+  domains?: boolean;
 }
 
 /** Both labs and their admin API, running. */
@@ -61,6 +63,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       ...(options.persist === undefined ? {} : { persist: options.persist }),
       ...(options.latency === undefined ? {} : { latency: options.latency }),
       ...(options.batchQuotaMs === undefined ? {} : { batchQuotaMs: options.batchQuotaMs }),
+      ...(options.domains === undefined ? {} : { domains: options.domains }),
     });
     closers.push(() => serviceNow.close());
     admin.register('/servicenow', serviceNow.adminHandlers);

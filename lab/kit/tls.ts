@@ -104,6 +104,19 @@ async function issueLeaf(issuer: X509.X509Certificate, issuerKey: webcrypto.Cryp
   return { key: await privateKeyPem(keys.privateKey), cert: `${certificate.toString('pem')}\n` };
 }
 
+/** Makes a key of its own with a self-signed certificate: what a client registers somewhere to prove who it is (ES256). */
+export async function selfSignedPair(commonName: string): Promise<LabCertificate> {
+  x509.cryptoProvider.set(webcrypto);
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${commonName}`,
+    keys,
+    ...validity(AUTHORITY_DAYS),
+    signingAlgorithm: ALGORITHM,
+  });
+  return { key: await privateKeyPem(keys.privateKey), cert: `${certificate.toString('pem')}\n` };
+}
+
 /** Starts a day early: a client whose clock is a little behind must not refuse the lab. */
 function validity(days: number): { notBefore: Date; notAfter: Date } {
   const start = Date.now() - DAY_MS;

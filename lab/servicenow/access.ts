@@ -31,11 +31,14 @@ export interface Access {
   mayWriteField(caller: Caller, table: Table, column: string): boolean;
   /** Plays an administrator: replaces the roles of one operation on one table. */
   override(table: string, operation: Operation, roles: string[]): void;
+  /** Plays an administrator: switches the ACL of one operation on one table off (or on again); the next wider one decides then. */
+  setActive(table: string, operation: Operation, isActive: boolean): void;
 }
 
 export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
   const rules = new Map(seeds.map((rule) => [rule.table, rule]));
   const cache = new Map<string, AccessRule>();
+  const inactive = new Set<string>();
   const ruleFor = (table: Table): AccessRule => {
     const cached = cache.get(table.name);
     if (cached !== undefined) return cached;
@@ -45,10 +48,16 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
   };
   const holds = (caller: Caller, roles: string[]): boolean =>
     caller.roles.has('admin') || roles.includes('*') || roles.some((role) => caller.roles.has(role));
+  const rolesFor = (table: Table, operation: Operation): string[] => {
+    if (inactive.size === 0) return ruleFor(table)[operation];
+    return [...matchingRules(rules, table)].find((rule) => !inactive.has(`${rule.table}/${operation}`))?.[operation] ?? [];
+  };
   return {
     ruleFor,
-    may: (caller, table, operation) => holds(caller, ruleFor(table)[operation]),
+    may: (caller, table, operation) => holds(caller, rolesFor(table, operation)),
     mayReadField: (caller, table, column) => {
+      // Encrypted columns are given out to nobody; what the platform answers instead of the value was not recorded.
+      if (table.columns.get(column)?.type === 'password2') return false;
       const roles = ruleFor(table).fields?.[column];
       return roles === undefined || holds(caller, roles);
     },
@@ -62,19 +71,30 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
       rules.set(name, { ...ruleFor(table), table: name, [operation]: roles });
       cache.clear();
     },
+    setActive: (name, operation, isActive) => {
+      const table = schema.get(name);
+      if (table === undefined) throw new Error(`The lab has no table "${name}".`);
+      const key = `${ruleFor(table).table}/${operation}`;
+      if (isActive) inactive.delete(key);
+      else inactive.add(key);
+    },
   };
 }
 
 function findRule(rules: Map<string, AccessRule>, table: Table): AccessRule {
+  for (const rule of matchingRules(rules, table)) return rule;
+  throw new Error('Seed: access.json has no rule for "*".');
+}
+
+/** From the most specific one on: the class itself before its ancestors, an exact name before the longest prefix. */
+function* matchingRules(rules: Map<string, AccessRule>, table: Table): Generator<AccessRule> {
   for (const name of table.lineage) {
     const exact = rules.get(name);
-    if (exact !== undefined) return exact;
-    const prefix = [...rules.values()]
+    if (exact !== undefined) yield exact;
+    yield* [...rules.values()]
       .filter((rule) => rule.table.endsWith('*') && rule.table !== '*' && name.startsWith(rule.table.slice(0, -1)))
-      .sort((left, right) => right.table.length - left.table.length)[0];
-    if (prefix !== undefined) return prefix;
+      .sort((left, right) => right.table.length - left.table.length);
   }
   const fallback = rules.get('*');
-  if (fallback === undefined) throw new Error('Seed: access.json has no rule for "*".');
-  return fallback;
+  if (fallback !== undefined) yield fallback;
 }

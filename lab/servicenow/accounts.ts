@@ -1,7 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Caller } from './access.ts';
+import type { Credentials } from './credentials.ts';
 import { propertyOf } from './query/evaluate.ts';
 import type { Row, Store } from './store.ts';
 
@@ -13,13 +12,6 @@ export interface LabUser {
   roles: string[];
 }
 
-export interface LabOAuthClient {
-  clientId: string;
-  clientSecret: string;
-  /** The OAuth Application User of the client credentials grant (servicenow.md §5.7). */
-  userName: string;
-}
-
 export interface SeedUser {
   userName: string;
   firstName: string;
@@ -29,47 +21,39 @@ export interface SeedUser {
   oauthClient?: boolean;
 }
 
-interface Secrets {
-  passwords: Record<string, string>;
-  clients: Record<string, { clientId: string; clientSecret: string }>;
-}
-
-/** Accounts, passwords and OAuth clients of one lab. */
+/** Accounts and passwords of one lab. */
 export interface Accounts {
   users: LabUser[];
-  oauthClients: LabOAuthClient[];
   /** The account of a name and password; undefined where they do not fit or the account may not sign in. */
   byPassword(userName: string, password: string): Caller | undefined;
   /** The account of a name without a password, for tokens; undefined where it may not sign in. */
   byName(userName: string): Caller | undefined;
-  /** True where basic authentication is restricted and the caller lacks the role (schema/basic_auth_restriction_properties.json). */
+  /** The same by a column of sys_user (JWT: User Field); undefined where no account, or more than one, has the value. */
+  byField(column: string, value: string): Caller | undefined;
+  /** True where basic authentication is restricted and the caller is not let through (schema/basic_auth_restriction_properties.json). */
   basicRefused(caller: Caller): boolean;
 }
 
-/** Reads the secrets beside the data (mode 0600), or makes them; without a folder they live as long as the lab. */
-export function createAccounts(store: Store, seeds: SeedUser[], dir: string | undefined): Accounts {
-  const secrets = loadSecrets(dir);
-  const users: LabUser[] = [];
-  const oauthClients: LabOAuthClient[] = [];
-  for (const { userName, roles, login, oauthClient } of seeds) {
-    if (login) users.push({ userName, roles, password: (secrets.passwords[userName] ??= randomBytes(18).toString('base64url')) });
-    if (oauthClient !== true) continue;
-    const client = (secrets.clients[userName] ??= {
-      clientId: randomBytes(16).toString('hex'),
-      clientSecret: randomBytes(24).toString('base64url'),
-    });
-    oauthClients.push({ ...client, userName });
-  }
-  saveSecrets(dir, secrets);
+/** Reads the passwords from the credentials, or makes them there. */
+export function createAccounts(store: Store, seeds: SeedUser[], credentials: Credentials): Accounts {
+  const users: LabUser[] = seeds
+    .filter(({ login }) => login)
+    .map(({ userName, roles }) => ({
+      userName,
+      roles,
+      password: (credentials.passwords[userName] ??= randomBytes(18).toString('base64url')),
+    }));
   const passwords = new Map(users.map(({ userName, password }) => [userName.toLowerCase(), password]));
-  const byName = (userName: string): Caller | undefined => {
-    const row = store.equal('sys_user', 'user_name', [userName])[0];
-    return row === undefined || !maySignIn(row) ? undefined : callerOf(store, row);
+  const byField = (column: string, value: string): Caller | undefined => {
+    if (value === '' || store.schema.get('sys_user')?.columns.has(column) !== true) return undefined;
+    const [row, ...others] = store.equal('sys_user', column, [value]);
+    return row === undefined || others.length > 0 || !maySignIn(row) ? undefined : callerOf(store, row);
   };
+  const byName = (userName: string): Caller | undefined => byField('user_name', userName);
   return {
     users,
-    oauthClients,
     byName,
+    byField,
     byPassword: (userName, password) => {
       const expected = passwords.get(userName.toLowerCase());
       return expected !== undefined && sameText(expected, password) ? byName(userName) : undefined;
@@ -77,10 +61,14 @@ export function createAccounts(store: Store, seeds: SeedUser[], dir: string | un
     basicRefused: (caller) => {
       const prefix = 'glide.authenticate.basic_auth';
       if (propertyOf(store, `${prefix}.restriction.enforce`) !== 'true') return false;
-      const allowed = propertyOf(store, `${prefix}.allowed_roles`).split(',');
-      return !allowed.some((role) => caller.roles.has(role.trim()));
+      const isAllowedUser = listOf(propertyOf(store, `${prefix}.allowed_users`)).includes(caller.userName);
+      return !isAllowedUser && !listOf(propertyOf(store, `${prefix}.allowed_roles`)).some((role) => caller.roles.has(role));
     },
   };
+}
+
+function listOf(text: string): string[] {
+  return text.split(',').map((part) => part.trim());
 }
 
 /** Compares without telling by time where two secrets differ. */
@@ -95,7 +83,8 @@ function maySignIn(user: Row): boolean {
   return active === 'true' && locked !== 'true' && reset !== 'true';
 }
 
-function callerOf(store: Store, user: Row): Caller {
+/** A user with every role it holds. */
+export function callerOf(store: Store, user: Row): Caller {
   const roles = new Set<string>();
   for (const grant of store.equal('sys_user_has_role', 'user', [user.sysId])) {
     if (grant.values['state'] !== 'active') continue;
@@ -103,19 +92,4 @@ function callerOf(store: Store, user: Row): Caller {
     if (role !== undefined) roles.add(role.values['name'] ?? '');
   }
   return { sysId: user.sysId, userName: user.values['user_name'] ?? '', roles };
-}
-
-function secretsFile(dir: string): string {
-  return join(dir, 'credentials.json');
-}
-
-function loadSecrets(dir: string | undefined): Secrets {
-  if (dir === undefined || !existsSync(secretsFile(dir))) return { passwords: {}, clients: {} };
-  return JSON.parse(readFileSync(secretsFile(dir), 'utf8')) as Secrets;
-}
-
-function saveSecrets(dir: string | undefined, secrets: Secrets): void {
-  if (dir === undefined) return;
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(secretsFile(dir), `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
 }

@@ -3,14 +3,13 @@ import { AdminError, jsonArrayStream, type AdminHandlers, type AdminRequest } fr
 import { parseFaultRule, type FaultBook } from '../kit/faults.ts';
 import type { RequestLog } from '../kit/request-log.ts';
 import type { Access, Operation } from './access.ts';
-import type { OAuth } from './oauth.ts';
+import { asList, asObject, raw, tableNamed, writtenValues } from './admin-input.ts';
+import { instanceHandlers, type InstanceContext } from './admin-instance.ts';
+import { playHandlers } from './play.ts';
 import type { Row, Store } from './store.ts';
-import { storedValue } from './values.ts';
 
-export interface AdminContext {
-  store: Store;
+export interface AdminContext extends InstanceContext {
   access: Access;
-  oauth: OAuth;
   faults: FaultBook;
   log: RequestLog;
 }
@@ -27,17 +26,17 @@ export interface TableSummary {
 
 /** The remote control of the ServiceNow lab, to be registered under `/servicenow`. */
 export function adminHandlers(context: AdminContext): AdminHandlers {
-  const { store, access, oauth, faults, log } = context;
+  const { store, access, faults, log } = context;
   return {
     'GET /rows/:table': ({ params }) => jsonArrayStream('rows', rawRows(store, tableName(store, params))),
     'POST /rows/:table': ({ params, body }) => {
       const table = tableName(store, params);
-      const inserted = asList(body).map((values) => store.insert(table, written(store, table, values), 'admin', idOption(values)));
+      const inserted = asList(body).map((values) => store.insert(table, writtenValues(store, table, values), 'admin', idOption(values)));
       return { rows: inserted.map(raw) };
     },
     'PATCH /rows/:table/:sys_id': ({ params, body }) => {
       const row = record(store, params);
-      store.update(row, written(store, row.table, asObject(body)), 'admin');
+      store.update(row, writtenValues(store, row.table, asObject(body)), 'admin');
       return raw(row);
     },
     'DELETE /rows/:table/:sys_id': ({ params }) => {
@@ -61,9 +60,8 @@ export function adminHandlers(context: AdminContext): AdminHandlers {
       }
       access.override(table, operation as Operation, roles as string[]);
     },
-    'POST /tokens/revoke': () => {
-      oauth.revokeAll();
-    },
+    ...instanceHandlers(context),
+    ...playHandlers(context),
   };
 }
 
@@ -76,9 +74,7 @@ function addFault(faults: FaultBook, rule: unknown): number {
 }
 
 function tableName(store: Store, params: AdminRequest['params']): string {
-  const name = params['table'] ?? '';
-  if (store.schema.get(name) === undefined) throw new AdminError(404, `The lab has no table "${name}".`);
-  return name;
+  return tableNamed(store, params['table'] ?? '');
 }
 
 function record(store: Store, params: AdminRequest['params']): Row {
@@ -87,37 +83,12 @@ function record(store: Store, params: AdminRequest['params']): Row {
   return row;
 }
 
-function raw(row: Row): Record<string, string> {
-  return { sys_class_name: row.table, ...row.values };
-}
-
 function* rawRows(store: Store, table: string): Generator<Record<string, string>> {
   for (const row of store.rows(table)) yield raw(row);
 }
 
-/** An administrator may write every column but the system's own. */
-function written(store: Store, table: string, values: Record<string, unknown>): Record<string, string> {
-  const columns = store.schema.get(table)?.columns;
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values)) {
-    const column = columns?.get(name);
-    if (column === undefined) throw new AdminError(400, `${table} has no column "${name}".`);
-    if (!name.startsWith('sys_')) result[name] = storedValue(column, value);
-  }
-  return result;
-}
-
 function idOption(values: Record<string, unknown>): { sysId?: string } {
   return typeof values['sys_id'] === 'string' ? { sysId: values['sys_id'] } : {};
-}
-
-function asList(body: unknown): Record<string, unknown>[] {
-  return Array.isArray(body) ? (body as unknown[]).map(asObject) : [asObject(body)];
-}
-
-function asObject(body: unknown): Record<string, unknown> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new AdminError(400, 'Send a JSON object.');
-  return body as Record<string, unknown>;
 }
 
 /** One entry per class that has rows or was written to; a row counts in its own class only. */

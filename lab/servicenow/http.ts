@@ -16,6 +16,8 @@ export interface ApiResponse {
   headers: Record<string, string>;
   /** Empty: no body. */
   body: string;
+  /** Values of Set-Cookie headers. */
+  cookies?: string[];
 }
 
 /** An answer that a room throws: it ends the request with this status and this body. */

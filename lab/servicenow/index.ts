@@ -7,19 +7,28 @@ import { createHttpsApp, rawBody } from '../kit/https-app.ts';
 import { createRequestLog, type RequestLog } from '../kit/request-log.ts';
 import type { LabAuthority } from '../kit/tls.ts';
 import { createAccess, type AccessRule } from './access.ts';
-import { createAccounts, type LabOAuthClient, type LabUser, type SeedUser } from './accounts.ts';
+import { createAccounts, type LabUser, type SeedUser } from './accounts.ts';
 import { adminHandlers, summary, type TableSummary } from './admin.ts';
+import { createAvailability, type Availability } from './availability.ts';
+import { installBusinessRules } from './business-rule-rows.ts';
 import { businessRules, type BusinessProfile } from './business-rules.ts';
+import { createClones } from './clone.ts';
+import { loadCredentials, saveCredentials, type Credentials } from './credentials.ts';
+import { createDomains } from './domains.ts';
 import { apiRequest, type ApiRequest, type ApiResponse } from './http.ts';
 import { createLocks } from './ire/index.ts';
 import { openJournal, type Journal } from './journal.ts';
 import { createPace, type LatencyModel } from './latency.ts';
+import { generateClientCredentials, registerSeedClients, type LabOAuthClient } from './oauth-clients.ts';
 import { createOAuth } from './oauth.ts';
 import { handlePages } from './pages.ts';
+import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
 import { patternOf, route, type RouterContext } from './router.ts';
-import { buildSchema, readSeeds, type ContainerDialect } from './schema.ts';
+import { buildSchema, readSeeds, type ContainerDialect, type SeedData } from './schema.ts';
 import { loadSeedRows } from './seed-rows.ts';
-import { createStore, type Store } from './store.ts';
+import { createSessions, type SessionSettings } from './sessions.ts';
+import { cloneRows, createSnapshots, setInstanceProperties } from './snapshot.ts';
+import { createStore, type Row, type Store } from './store.ts';
 
 export interface ServiceNowLabOptions {
   authority: LabAuthority;
@@ -33,12 +42,28 @@ export interface ServiceNowLabOptions {
   latency?: LatencyModel;
   /** The batch transaction quota (servicenow.md §5.4). Default 30,000 ms. */
   batchQuotaMs?: number;
+  /** The quota of every other transaction (servicenow.md §5.8). Default 60,000 ms. */
+  transactionQuotaMs?: number;
   /** Further seed folders, read after the lab's own. */
   seedFolders?: string[];
   /** Which spelling of the container image columns the instance has. Default singular. */
   containerDialect?: ContainerDialect;
   /** How much platform logic runs on writes. Default plain. */
   business?: BusinessProfile;
+  /** Domain separation from the start (servicenow.md §11). Default false; the admin API can switch it on later. */
+  domains?: boolean;
+  rateLimits?: Partial<RateLimitSettings>;
+  sessions?: Partial<SessionSettings>;
+  /** Starts as a clone: these records instead of the seeds' rows. */
+  cloneOf?: InstanceImage;
+}
+
+/** What a clone takes from its source. */
+export interface InstanceImage {
+  /** Of the clone. */
+  name: string;
+  rows: Row[];
+  passwords: Credentials['passwords'];
 }
 
 /** A running local ServiceNow. */
@@ -47,6 +72,8 @@ export interface ServiceNowLab {
   port: number;
   users: LabUser[];
   oauthClients: LabOAuthClient[];
+  /** The property instance_id. */
+  instanceId: string;
   /** Handlers for the admin API, to be registered under `/servicenow`. */
   adminHandlers: AdminHandlers;
   faults: FaultBook;
@@ -57,20 +84,31 @@ export interface ServiceNowLab {
 }
 
 const DEFAULT_BATCH_QUOTA_MS = 30_000;
+const DEFAULT_TRANSACTION_QUOTA_MS = 60_000;
 
 /** Starts a local ServiceNow over TLS, filled from the seed files. */
 export async function createServiceNowLab(options: ServiceNowLabOptions): Promise<ServiceNowLab> {
   const clock = options.clock ?? createClock();
   const dataDir = options.dir === undefined ? undefined : join(options.dir, 'servicenow');
   const seeds = readSeeds([join(import.meta.dirname, 'seed'), ...(options.seedFolders ?? [])]);
-  const schema = buildSchema(seeds, options.containerDialect ?? 'singular');
-  const store = createStore(schema, clock);
-  loadSeedRows(store, seeds);
+  const store = createStore(buildSchema(seeds, options.containerDialect ?? 'singular'), clock);
+  const domains = createDomains(store, options.domains ?? false);
+  loadRows(store, seeds, options.cloneOf);
   const journal = options.persist === true && dataDir !== undefined ? openJournal(dataDir, store) : undefined;
-  for (const rule of businessRules(options.business ?? 'plain')) store.addRule(rule);
-  const accounts = createAccounts(store, seeds['users'] as SeedUser[], dataDir);
-  const access = createAccess(schema, seeds['rules'] as AccessRule[]);
+  installBusinessRules(store, businessRules(options.business ?? 'plain'));
+  store.addRule(generateClientCredentials);
+  const seedUsers = seeds['users'] as SeedUser[];
+  const credentials = loadCredentials(dataDir);
+  Object.assign(credentials.passwords, options.cloneOf?.passwords);
+  const accounts = createAccounts(store, seedUsers, credentials);
+  const oauthClients = await registerSeedClients(store, seedUsers, credentials);
+  saveCredentials(dataDir, credentials);
+  const access = createAccess(store.schema, seeds['rules'] as AccessRule[]);
   const oauth = createOAuth(store, accounts, clock);
+  const pace = createPace(options.latency ?? {});
+  const sessions = createSessions(clock, options.sessions);
+  const rateLimits = createRateLimits(store, clock, options.rateLimits);
+  const availability = createAvailability(clock);
   const faults = createFaultBook('servicenow');
   const log = createRequestLog();
   let url = '';
@@ -81,28 +119,72 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     oauth,
     faults,
     baseUrl: () => url,
-    pace: createPace(options.latency ?? {}),
+    pace,
     locks: createLocks(),
+    sessions,
+    rateLimits,
+    domains,
     batchQuotaMs: options.batchQuotaMs ?? DEFAULT_BATCH_QUOTA_MS,
+    transactionQuotaMs: options.transactionQuotaMs ?? DEFAULT_TRANSACTION_QUOTA_MS,
     onBatchItem: (request, response) => logBatchItem(log, clock, request, response),
   };
-  const server = await startServer(context, options, { clock, log });
+  const server = await startServer(context, options, { clock, log, availability });
   url = server.url;
+  const { instanceId } = credentials;
+  const named = options.cloneOf === undefined ? {} : { instance_name: options.cloneOf.name };
+  setInstanceProperties(store, { instance_id: instanceId, 'glide.servlet.uri': `${url}/`, ...named });
+  const snapshots = createSnapshots(store, oauth.tokens);
+  const clones = createClones((name) => startClone(options, { name, store, clock, credentials, hasDomains: domains.isEnabled() }));
   return {
     url,
     port: server.port,
     users: accounts.users,
-    oauthClients: accounts.oauthClients,
-    adminHandlers: adminHandlers({ store, access, oauth, faults, log }),
+    oauthClients,
+    instanceId,
+    adminHandlers: adminHandlers({
+      store,
+      access,
+      oauth,
+      faults,
+      log,
+      availability,
+      pace,
+      sessions,
+      rateLimits,
+      domains,
+      quotas: context,
+      snapshots,
+      clones,
+    }),
     faults,
     log,
     store,
     summary: () => summary(store),
     close: async () => {
+      pace.close();
+      await clones.close();
       await server.close();
       closeJournal(journal);
     },
   };
+}
+
+function loadRows(store: Store, seeds: SeedData, image: InstanceImage | undefined): void {
+  if (image === undefined) loadSeedRows(store, seeds);
+  else for (const row of image.rows) store.load({ ...row });
+}
+
+/** A clone lives in memory on a port of its own; what it is made of is copied now. */
+function startClone(
+  options: ServiceNowLabOptions,
+  source: { name: string; store: Store; clock: LabClock; credentials: Credentials; hasDomains: boolean },
+): Promise<ServiceNowLab> {
+  const same = { ...options };
+  delete same.dir;
+  delete same.port;
+  delete same.persist;
+  const image = { name: source.name, rows: cloneRows(source.store), passwords: { ...source.credentials.passwords } };
+  return createServiceNowLab({ ...same, clock: source.clock, domains: source.hasDomains, cloneOf: image });
 }
 
 function closeJournal(journal: Journal | undefined): void {
@@ -112,13 +194,12 @@ function closeJournal(journal: Journal | undefined): void {
 async function startServer(
   context: RouterContext,
   options: ServiceNowLabOptions,
-  parts: { clock: LabClock; log: RequestLog },
+  parts: { clock: LabClock; log: RequestLog; availability: Availability },
 ): Promise<{ url: string; port: number; close: () => Promise<void> }> {
   const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const response = await respond(
-      context,
-      apiRequest({ method: request.method, url: request.url, headers: request.headers, body: rawBody(request) }),
-    );
+    const incoming = apiRequest({ method: request.method, url: request.url, headers: request.headers, body: rawBody(request) });
+    const response = await respond(context, parts.availability, incoming);
+    if (response.cookies !== undefined) void reply.header('set-cookie', response.cookies);
     return reply.code(response.status).headers(response.headers).send(response.body);
   };
   const server = createHttpsApp({
@@ -135,10 +216,11 @@ async function startServer(
   return { url, port, close: () => server.close() };
 }
 
-async function respond(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
+/** The lab's own pages stay open whatever the instance does. */
+async function respond(context: RouterContext, availability: Availability, request: ApiRequest): Promise<ApiResponse> {
   if (request.path === '/' || request.path === '/lab') return { status: 302, headers: { location: '/lab/' }, body: '' };
   if (request.path.startsWith('/lab/')) return handlePages(context.store, request);
-  return route(context, request);
+  return availability.page() ?? route(context, request);
 }
 
 function logBatchItem(log: RequestLog, clock: LabClock, request: ApiRequest, response: ApiResponse): void {

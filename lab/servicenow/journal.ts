@@ -29,7 +29,7 @@ export function openJournal(dir: string, store: Store): Journal {
   const flush = (): void => {
     scheduled = false;
     if (buffer === '') return;
-    appendFileSync(journalFile, buffer);
+    appendFileSync(journalFile, buffer, { mode: 0o600 });
     buffer = '';
   };
   store.onChange((change) => {
@@ -45,7 +45,8 @@ export function openJournal(dir: string, store: Store): Journal {
     close: () => {
       flush();
       const temporary = `${snapshotFile}.tmp`;
-      writeFileSync(temporary, '');
+      // Rows of oauth_entity hold client secrets.
+      writeFileSync(temporary, '', { mode: 0o600 });
       let chunk = '';
       for (const line of touched.values()) {
         chunk += `${JSON.stringify(line)}\n`;

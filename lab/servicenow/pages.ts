@@ -171,6 +171,8 @@ function recordPage(store: Store, row: Row): string {
 
 function cell(store: Store, table: Table, row: Row, column: Column, maxLength = 90): { text: string; html: string } {
   const value = store.valueOf(row, column);
+  // The pages need no sign-in: a secret is there, or not, and that is all they say.
+  if (column.type === 'password2') return { text: value === '' ? '' : '••••', html: value === '' ? '' : '••••' };
   const owner = table.columns.get(column.name) === undefined ? table : (store.schema.get(row.table) ?? table);
   const display = column.type === 'glide_date_time' ? value : (displayValueOf(store, owner, column, value) ?? '');
   const cut = display.length > maxLength ? `${display.slice(0, maxLength)}…` : display;
@@ -195,7 +197,7 @@ function usefulColumns(table: Table): Column[] {
 /** Text search over the columns shown; references are searched by what they show. */
 function searchRows(store: Store, table: Table, search: string): Row[] {
   const wanted = search.toLowerCase();
-  const columns = usefulColumns(table);
+  const columns = usefulColumns(table).filter(({ type }) => type !== 'password2');
   const all = runQuery(store, table, '', { userSysId: '', mayRead: () => true }).rows;
   return all.filter((row) =>
     columns.some((column) => {

@@ -1,6 +1,7 @@
 import type { FaultBook } from '../kit/faults.ts';
 import type { Caller } from './access.ts';
 import type { Accounts } from './accounts.ts';
+import { requireScope } from './auth-scopes.ts';
 import { handleAggregate } from './aggregate-api.ts';
 import { handleAttachment } from './attachment-api.ts';
 import { handleBatch } from './batch-api.ts';
@@ -8,38 +9,81 @@ import { ApiError, apiPath, errorResponse, requireJsonAccept, type ApiRequest, t
 import { handleIdentifyReconcile, type Locks } from './ire/index.ts';
 import { handleCmdbInstance } from './ire/instance-api.ts';
 import type { Pace } from './latency.ts';
+import type { Domains } from './domains.ts';
+import type { OAuthClient } from './oauth-clients.ts';
 import type { OAuth } from './oauth.ts';
+import { withinQuota, type Quotas } from './quotas.ts';
+import type { RateLimits } from './rate-limits.ts';
+import { restResourceOf } from './rest-resources.ts';
+import { handleRoleInheritance, isRoleInheritance } from './role-inheritance-api.ts';
+import type { Sessions } from './sessions.ts';
 import { handleTable, unknownResource, type ApiContext } from './table-api.ts';
 
 /** The measured limit of a URL, in bytes (errors/414_url_too_long.json). */
 const MAX_URL_BYTES = 8192;
 
-export interface RouterContext extends ApiContext {
+export interface RouterContext extends ApiContext, Quotas {
   accounts: Accounts;
   oauth: OAuth;
   faults: FaultBook;
   pace: Pace;
   /** The identification engine's mutexes. */
   locks: Locks;
-  batchQuotaMs: number;
+  sessions: Sessions;
+  rateLimits: RateLimits;
+  domains: Domains;
   /** Called for every item of a batch, so that its requests are counted too. */
   onBatchItem: (request: ApiRequest, response: ApiResponse) => void;
 }
 
-/** Answers whatever comes under `/api` and the token endpoint. Never throws for a bad request. */
+/** The signed-in account and, with a bearer token, the OAuth client that acts for it. */
+interface SignedIn {
+  caller: Caller;
+  client: OAuthClient | undefined;
+}
+
+/** Answers whatever comes under `/api` and the OAuth endpoints. Never throws for a bad request. */
 export async function route(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
   try {
     if (Buffer.byteLength(context.baseUrl() + request.url) > MAX_URL_BYTES) return uriTooLong();
-    if (request.path === '/oauth_token.do') return context.oauth.token(request);
-    const caller = authenticate(context, request);
-    return await context.pace.onThread(() => serve(context, caller, request, false));
+    if (request.path === '/oauth_token.do') return await context.oauth.token(request);
+    if (request.path === '/oauth_revoke_token.do') return context.oauth.revoke(request);
   } catch (error) {
     return failure(error);
   }
+  return context.sessions.run(request, () => signedInAnswer(context, request).catch(failure));
 }
 
-async function serve(context: RouterContext, caller: Caller, request: ApiRequest, isInBatch: boolean): Promise<ApiResponse> {
+async function signedInAnswer(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
+  const signedIn = authenticate(context, request);
+  return context.pace.onThread(() => admit(context, signedIn, request, false));
+}
+
+/** What a room sees of one request: the records of the caller's domain, and the way for the items of a batch. */
+interface RequestContext extends RouterContext {
+  serveItem: (item: ApiRequest) => Promise<ApiResponse>;
+}
+
+/** Auth scopes and rate limits come before roles and ACLs (servicenow.md §5.1, §5.8). */
+async function admit(context: RouterContext, signedIn: SignedIn, request: ApiRequest, isInBatch: boolean): Promise<ApiResponse> {
+  const { caller, client } = signedIn;
+  const resource = restResourceOf(request);
+  if (resource === undefined) throw unknownResource();
+  if (client !== undefined) requireScope(context.store, client, resource);
+  const isCounted = !isInBatch || context.rateLimits.settings.countsBatchItems;
+  const rateLimit = isCounted ? context.rateLimits.admit(caller, resource) : {};
+  const store = context.domains.viewFor(caller, request);
+  const serveItem = (item: ApiRequest): Promise<ApiResponse> => admit(context, signedIn, item, true);
+  const work = serve({ ...context, store, serveItem }, caller, request, isInBatch);
+  // A batch keeps its own quota, item by item.
+  const isBounded = !isInBatch && resource.apiPath !== 'now/batch';
+  const response = await (isBounded ? withinQuota(context.transactionQuotaMs, work) : work).catch(failure);
+  return { ...response, headers: { ...rateLimit, ...response.headers } };
+}
+
+async function serve(context: RequestContext, caller: Caller, request: ApiRequest, isInBatch: boolean): Promise<ApiResponse> {
   requireJsonAccept(request);
+  if (isRoleInheritance(request)) return paced(context, handleRoleInheritance(context.store, caller, request), 0);
   const [room] = apiPath(request.path)?.parts ?? [];
   switch (room) {
     case 'table':
@@ -58,7 +102,7 @@ async function serve(context: RouterContext, caller: Caller, request: ApiRequest
         quotaMs: context.batchQuotaMs,
         faults: context.faults,
         dispatch: async (item) => {
-          const response = await serve(context, caller, item, true).catch(failure);
+          const response = await context.serveItem(item).catch(failure);
           context.onBatchItem(item, response);
           return response;
         },
@@ -73,14 +117,14 @@ async function paced(context: RouterContext, response: ApiResponse, writes: numb
   return response;
 }
 
-function authenticate(context: RouterContext, request: ApiRequest): Caller {
+function authenticate(context: RouterContext, request: ApiRequest): SignedIn {
   const [scheme = '', credentials = ''] = (request.headers.authorization ?? '').split(' ', 2);
-  if (/^bearer$/i.test(scheme)) return context.oauth.callerOf(credentials) ?? refuse();
+  if (/^bearer$/i.test(scheme)) return context.oauth.identityOf(credentials) ?? refuse();
   if (!/^basic$/i.test(scheme)) return refuse();
   const text = Buffer.from(credentials, 'base64').toString('utf8');
   const at = text.indexOf(':');
   const caller = context.accounts.byPassword(text.slice(0, Math.max(at, 0)), text.slice(at + 1));
-  return caller === undefined || context.accounts.basicRefused(caller) ? refuse() : caller;
+  return caller === undefined || context.accounts.basicRefused(caller) ? refuse() : { caller, client: undefined };
 }
 
 /** errors/401_not_authenticated.http */

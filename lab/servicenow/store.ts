@@ -43,6 +43,8 @@ export interface Store {
   load(row: Row): void;
   /** Takes a record away the same way. */
   unload(row: Row): void;
+  /** Makes these records the whole content, as a restored backup does: no rules, no write counters; listeners hear what changed. */
+  replaceAll(rows: readonly Row[]): void;
   onChange(listener: (change: Change) => void): void;
   addRule(rule: BusinessRule): void;
   /** Accepted write operations by table, including those that changed nothing. */
@@ -222,6 +224,29 @@ export function createStore(schema: Schema, clock: LabClock): Store {
       put(row);
     },
     unload: take,
+    replaceAll: (wanted) => {
+      const wantedKeys = new Set(wanted.map((row) => `${tableOf(row.table).root}/${row.sysId}`));
+      for (const [root, members] of roots) {
+        for (const row of members.values()) {
+          if (wantedKeys.has(`${root}/${row.sysId}`)) continue;
+          take(row);
+          emit({ op: 'delete', table: row.table, sysId: row.sysId });
+        }
+      }
+      // The counters are as old as the records: numbers given out since then are given out again.
+      lastNumbers.clear();
+      for (const { table, sysId, values } of wanted) {
+        const existing = rootRows(tableOf(table)).get(sysId);
+        if (existing?.table === table && existing.values === values) {
+          put(existing);
+          continue;
+        }
+        if (existing !== undefined) take(existing);
+        const row: Row = { table, sysId, values };
+        put(row);
+        emit({ op: 'put', row });
+      }
+    },
     onChange: (listener) => {
       listeners.push(listener);
     },

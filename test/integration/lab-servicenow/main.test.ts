@@ -67,11 +67,13 @@ describe('the lab as a process (design §8)', () => {
       dir,
       '--persist',
       '--latency',
-      '1',
+      '30ms',
       '--per-write',
       '1',
       '--threads',
       '4',
+      '--queue',
+      '20',
       '--batch-quota-ms',
       '5000',
     ]);
@@ -79,6 +81,8 @@ describe('the lab as a process (design §8)', () => {
     expect(again.serviceNow).toEqual(lab.serviceNow);
     expect(again.azure.arm).toBe(lab.azure.arm);
     expect(again.admin.url).toBe(lab.admin.url);
+    const latency = await fetch(`${again.admin.url}/servicenow/latency`);
+    await expect(latency.json()).resolves.toMatchObject({ perRequestMs: 30, perWriteMs: 1, threads: 4, queueLimit: 20 });
     await expect(stop(second.child, 'SIGINT')).resolves.toBe(0);
   });
 });
