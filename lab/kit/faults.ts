@@ -26,6 +26,8 @@ export interface FaultAction {
   dropConnection?: 'before' | 'after';
   /** The real answer is announced whole and cut after half of its bytes. */
   truncateBody?: boolean;
+  /** The work is done, then the platform cancels the transaction: before it answers, or in the middle of the answer. */
+  cancelTransaction?: 'before-answer' | 'while-streaming';
   /** For parts of a request that a lab judges one by one (an IRE item, for example): the error code to report. */
   errorCode?: string;
 }

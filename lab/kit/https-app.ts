@@ -13,6 +13,11 @@ export interface HttpsAppOptions {
   clock: LabClock;
   faults: FaultBook;
   log: RequestLog;
+  /** What a fault rule with `cancelTransaction` makes of an answer; without it such rules do nothing. */
+  cancelled?: (
+    kind: NonNullable<FaultAction['cancelTransaction']>,
+    answer: { status: number; body: string | Buffer },
+  ) => { status: number; body: string };
   /** Largest request body; default 64 MB, so that the routes decide what is too large. */
   bodyLimitBytes?: number;
   /** The pattern a request is counted under; default: the route's pattern, else the path. */
@@ -52,7 +57,7 @@ export function createHttpsApp(options: HttpsAppOptions): HttpsApp {
   app.setNotFoundHandler((request, reply) => options.notFound(request, reply));
   app.setErrorHandler((error, request, reply) => options.failed(error, request, reply));
   countRequests(app, options);
-  injectFaults(app, options.faults);
+  injectFaults(app, options);
   return {
     app,
     listen: async ({ port }) => {
@@ -89,7 +94,7 @@ function countRequests(app: FastifyInstance<Server>, { clock, log, patternOf }: 
   });
 }
 
-function injectFaults(app: FastifyInstance<Server>, faults: FaultBook): void {
+function injectFaults(app: FastifyInstance<Server>, { faults, cancelled }: HttpsAppOptions): void {
   const pending = new WeakMap<FastifyRequest, FaultAction>();
   app.addHook('preHandler', async (request, reply) => {
     const action = faults.take({ method: request.method, url: request.url, body: rawBody(request) });
@@ -109,8 +114,12 @@ function injectFaults(app: FastifyInstance<Server>, faults: FaultBook): void {
       request.raw.socket.destroy();
       return payload;
     }
-    if (action?.truncateBody === true && (typeof payload === 'string' || Buffer.isBuffer(payload))) return truncated(reply, payload);
-    return payload;
+    if (action === undefined || (typeof payload !== 'string' && !Buffer.isBuffer(payload))) return payload;
+    if (action.truncateBody === true) return truncated(reply, payload);
+    if (action.cancelTransaction === undefined || cancelled === undefined) return payload;
+    const answer = cancelled(action.cancelTransaction, { status: reply.statusCode, body: payload });
+    void reply.code(answer.status).removeHeader('content-length');
+    return answer.body;
   });
 }
 

@@ -12,6 +12,13 @@ export interface AccessRule {
   delete: string[];
   unreadable: 'empty' | 'forbidden';
   fields?: Record<string, string[]>;
+  /** Columns that only these roles may write; a write by others leaves them out without a word. */
+  writeFields?: Record<string, string[]>;
+  /**
+   * What a query meets beside hidden columns (errors/403_field_not_readable_in_query.json): `unknown-refused`: a column that does not
+   * exist is a 403 instead of being dropped; `refused`: every query is, even an administrator's.
+   */
+  queries?: 'unknown-refused' | 'refused';
   scriptFields?: string[];
   scriptFieldsNeed?: string;
 }
@@ -33,6 +40,8 @@ export interface Access {
   override(table: string, operation: Operation, roles: string[]): void;
   /** Plays an administrator: switches the ACL of one operation on one table off (or on again); the next wider one decides then. */
   setActive(table: string, operation: Operation, isActive: boolean): void;
+  /** The same for one column of a table. */
+  overrideField(table: string, operation: 'read' | 'write', column: string, roles: string[]): void;
 }
 
 export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
@@ -52,6 +61,13 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
     if (inactive.size === 0) return ruleFor(table)[operation];
     return [...matchingRules(rules, table)].find((rule) => !inactive.has(`${rule.table}/${operation}`))?.[operation] ?? [];
   };
+  const replace = (name: string, change: (rule: AccessRule) => Partial<AccessRule>): void => {
+    const table = schema.get(name);
+    if (table === undefined) throw new Error(`The lab has no table "${name}".`);
+    const rule = ruleFor(table);
+    rules.set(name, { ...rule, table: name, ...change(rule) });
+    cache.clear();
+  };
   return {
     ruleFor,
     may: (caller, table, operation) => holds(caller, rolesFor(table, operation)),
@@ -62,14 +78,18 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
       return roles === undefined || holds(caller, roles);
     },
     mayWriteField: (caller, table, column) => {
-      const { scriptFields, scriptFieldsNeed } = ruleFor(table);
+      const { scriptFields, scriptFieldsNeed, writeFields } = ruleFor(table);
+      const roles = writeFields?.[column];
+      if (roles !== undefined && !holds(caller, roles)) return false;
       return scriptFieldsNeed === undefined || scriptFields?.includes(column) !== true || holds(caller, [scriptFieldsNeed]);
     },
     override: (name, operation, roles) => {
-      const table = schema.get(name);
-      if (table === undefined) throw new Error(`The lab has no table "${name}".`);
-      rules.set(name, { ...ruleFor(table), table: name, [operation]: roles });
-      cache.clear();
+      replace(name, () => ({ [operation]: roles }));
+    },
+    overrideField: (name, operation, column, roles) => {
+      replace(name, (rule) =>
+        operation === 'read' ? { fields: { ...rule.fields, [column]: roles } } : { writeFields: { ...rule.writeFields, [column]: roles } },
+      );
     },
     setActive: (name, operation, isActive) => {
       const table = schema.get(name);

@@ -5,7 +5,7 @@ import type { Clones } from './clone.ts';
 import type { Domains } from './domains.ts';
 import type { LatencyModel, Pace } from './latency.ts';
 import type { OAuth } from './oauth.ts';
-import type { Quotas } from './quotas.ts';
+import type { Quotas } from './transaction.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Sessions } from './sessions.ts';
 import type { Snapshots } from './snapshot.ts';

@@ -7,11 +7,15 @@ import { asList, asObject, raw, tableNamed, writtenValues } from './admin-input.
 import { instanceHandlers, type InstanceContext } from './admin-instance.ts';
 import { playHandlers } from './play.ts';
 import type { Row, Store } from './store.ts';
+import type { AttachmentFiles } from './attachment-files.ts';
+import type { AbortRule, DataPolicy, WriteRules } from './write-rules.ts';
 
 export interface AdminContext extends InstanceContext {
   access: Access;
   faults: FaultBook;
   log: RequestLog;
+  writeRules: WriteRules;
+  attachments: AttachmentFiles;
 }
 
 /** What a table looked like at one moment; two equal summaries prove that nothing was touched in between. */
@@ -26,7 +30,7 @@ export interface TableSummary {
 
 /** The remote control of the ServiceNow lab, to be registered under `/servicenow`. */
 export function adminHandlers(context: AdminContext): AdminHandlers {
-  const { store, access, faults, log } = context;
+  const { store, access, faults, log, writeRules, attachments } = context;
   return {
     'GET /rows/:table': ({ params }) => jsonArrayStream('rows', rawRows(store, tableName(store, params))),
     'POST /rows/:table': ({ params, body }) => {
@@ -54,11 +58,29 @@ export function adminHandlers(context: AdminContext): AdminHandlers {
       faults.clear();
     },
     'POST /access': ({ body }) => {
-      const { table, operation, roles } = asObject(body);
+      const { table, operation, roles, column } = asObject(body);
       if (typeof table !== 'string' || typeof operation !== 'string' || !Array.isArray(roles)) {
-        throw new AdminError(400, 'Send {"table","operation":"read|create|write|delete","roles":[]}.');
+        throw new AdminError(400, 'Send {"table","operation":"read|create|write|delete","roles":[]}, for a field ACL with "column" too.');
       }
-      access.override(table, operation as Operation, roles as string[]);
+      if (typeof column === 'string') access.overrideField(table, operation as 'read' | 'write', column, roles as string[]);
+      else access.override(table, operation as Operation, roles as string[]);
+    },
+    'POST /data-policies': ({ body }) => {
+      const { table, mandatory } = asObject(body);
+      if (typeof table !== 'string' || !Array.isArray(mandatory)) throw new AdminError(400, 'Send {"table","mandatory":[],"when":{}}.');
+      writeRules.addDataPolicy(body as DataPolicy);
+    },
+    'POST /abort-rules': ({ body }) => {
+      const { table, name, sysId } = asObject(body);
+      if (typeof table !== 'string' || typeof name !== 'string' || typeof sysId !== 'string') {
+        throw new AdminError(400, 'Send {"table","name","sysId","on":["insert","update"],"when":{},"stack":[]}.');
+      }
+      writeRules.addAbort(body as AbortRule);
+    },
+    'POST /attachments/hidden': ({ body }) => {
+      const { tables } = asObject(body);
+      if (!Array.isArray(tables)) throw new AdminError(400, 'Send {"tables":["sys_data_source"]}; [] shows all attachments again.');
+      attachments.hide(tables as string[]);
     },
     ...instanceHandlers(context),
     ...playHandlers(context),

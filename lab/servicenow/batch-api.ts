@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, apiRequest, jsonBody, json, unparsable, type ApiRequest, type ApiResponse } from './http.ts';
 import type { FaultBook } from '../kit/faults.ts';
+import { propertyOf } from './query/evaluate.ts';
+import type { Store } from './store.ts';
 
-const MAX_ITEM_REQUEST_BYTES = 5 * 1024 * 1024;
-const MAX_ITEM_RESPONSE_BYTES = 10 * 1024 * 1024;
+const MEGABYTE = 1024 * 1024;
+const MAX_ITEM_REQUEST_MB = 5;
+const MAX_ITEM_RESPONSE_MB = 10;
 
 interface BatchItem {
   id: string;
@@ -15,6 +18,7 @@ interface BatchItem {
 }
 
 export interface BatchOptions {
+  store: Store;
   /** After so much time the transaction is cancelled (servicenow.md §5.4: 30 s by default). */
   quotaMs: number;
   faults: FaultBook;
@@ -37,22 +41,23 @@ const STATUS_TEXTS: Record<number, string> = {
 
 /**
  * `POST /api/now[/v1]/batch` (servicenow.md §5.4): one item after the other, each with an outcome of its own, nothing rolled back.
- * When the quota or a size limit is hit, the transaction is cancelled: what was not answered is in `unserviced_requests`. The item that
- * was running then has done its work all the same (errors/transaction_cancelled_500_or_partial_200.json).
+ * When the quota or a size limit of an item is hit, the transaction is cancelled: what was not answered is in `unserviced_requests`. The
+ * item that was running then has done its work all the same (errors/transaction_cancelled_500_or_partial_200.json). Nobody asks whether
+ * the client is still there: the transaction goes on without it.
  */
 export async function handleBatch(request: ApiRequest, options: BatchOptions): Promise<ApiResponse> {
   if (request.method !== 'POST') throw new ApiError(405, 'Method not supported', null);
   const { batchId, items } = parseBatch(jsonBody(request));
-  const maxOutputBytes = outputLimit(request);
+  const maxInputBytes = limitBytes(options.store, 'glide.rest.batch.max.inputSize', MAX_ITEM_REQUEST_MB);
+  const maxOutputBytes = outputLimit(request, options.store);
   const startedMs = performance.now();
   const serviced: object[] = [];
-  let outputBytes = 0;
   for (const item of items) {
-    if (item.body.length > MAX_ITEM_REQUEST_BYTES || performance.now() - startedMs >= options.quotaMs) break;
+    if (item.body.length > maxInputBytes || performance.now() - startedMs >= options.quotaMs) break;
     const itemStartedMs = performance.now();
     const response = await serve(item, request, options);
-    outputBytes += Buffer.byteLength(response.body);
-    const isCancelled = performance.now() - startedMs >= options.quotaMs || outputBytes > maxOutputBytes;
+    const isTooLarge = Buffer.byteLength(response.body) > maxOutputBytes;
+    const isCancelled = performance.now() - startedMs >= options.quotaMs || isTooLarge;
     if (isCancelled) break;
     serviced.push(itemAnswer(item, response, Math.round(performance.now() - itemStartedMs)));
   }
@@ -81,17 +86,35 @@ async function serve(item: BatchItem, batch: ApiRequest, options: BatchOptions):
 function itemAnswer(item: BatchItem, response: ApiResponse, executionTimeMs: number): object {
   return {
     id: item.id,
-    body: Buffer.from(response.body).toString('base64'),
+    body: asBuffer(response.body).toString('base64'),
     status_code: response.status,
     status_text: STATUS_TEXTS[response.status] ?? '',
-    headers: item.excludeResponseHeaders ? [] : Object.entries(response.headers).map(([name, value]) => ({ name, value })),
+    headers: item.excludeResponseHeaders ? [] : headerList(response),
     execution_time: executionTimeMs,
   };
 }
 
-function outputLimit(request: ApiRequest): number {
+function asBuffer(body: string | Buffer): Buffer {
+  return typeof body === 'string' ? Buffer.from(body) : body;
+}
+
+/** An item tells its Content-Length too (batch/batch_two_gets_one_post.json). */
+function headerList(response: ApiResponse): { name: string; value: string }[] {
+  const headers = { ...response.headers, 'content-length': String(Buffer.byteLength(response.body)) };
+  return Object.entries(headers).map(([name, value]) => ({ name, value }));
+}
+
+/** The header may lower the limit, never raise it. */
+function outputLimit(request: ApiRequest, store: Store): number {
+  const allowed = limitBytes(store, 'glide.rest.batch.max.outputSize', MAX_ITEM_RESPONSE_MB);
   const asked = Number(request.headers['x-batchrequest-max-output-size']);
-  return Number.isFinite(asked) && asked > 0 ? Math.min(asked, MAX_ITEM_RESPONSE_BYTES) : MAX_ITEM_RESPONSE_BYTES;
+  return Number.isFinite(asked) && asked > 0 ? Math.min(asked, allowed) : allowed;
+}
+
+/** A limit from a system property in MB, at most 10; the documentation names no unit, its defaults are in MB. */
+function limitBytes(store: Store, property: string, defaultMb: number): number {
+  const set = Number(propertyOf(store, property));
+  return (set > 0 ? Math.min(set, 10) : defaultMb) * MEGABYTE;
 }
 
 function parseBatch(body: unknown): { batchId: string; items: BatchItem[] } {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { parseLeniently } from './lenient-json.ts';
 
 /** A request as the API rooms see it, whether it came over the wire or inside a batch. */
 export interface ApiRequest {
@@ -14,8 +15,8 @@ export interface ApiRequest {
 export interface ApiResponse {
   status: number;
   headers: Record<string, string>;
-  /** Empty: no body. */
-  body: string;
+  /** Empty: no body. Bytes for the contents of an attachment. */
+  body: string | Buffer;
   /** Values of Set-Cookie headers. */
   cookies?: string[];
 }
@@ -50,13 +51,13 @@ export function errorResponse(error: ApiError): ApiResponse {
   return json(error.status, error.body, error.headers);
 }
 
-/** Splits `/api/now/v2/table/x/y` into its parts; undefined for a path that is no `/api/now` path. */
-export function apiPath(path: string): { version: '' | 'v1' | 'v2'; base: string; parts: string[] } | undefined {
+/** Splits `/api/now/v2/table/x/y` into its parts; undefined for a path that is no `/api/now` (or other namespace's) path. */
+export function apiPath(path: string, namespace = 'now'): { version: '' | 'v1' | 'v2'; base: string; parts: string[] } | undefined {
   const segments = path.split('/').filter((segment) => segment !== '');
-  if (segments[0] !== 'api' || segments[1] !== 'now') return undefined;
+  if (segments[0] !== 'api' || segments[1] !== namespace) return undefined;
   const version = segments[2] === 'v1' || segments[2] === 'v2' ? segments[2] : '';
   const parts = segments.slice(version === '' ? 2 : 3).map(safeDecode);
-  return { version, base: version === '' ? '/api/now' : `/api/now/${version}`, parts };
+  return { version, base: `/api/${namespace}${version === '' ? '' : `/${version}`}`, parts };
 }
 
 function safeDecode(text: string): string {
@@ -80,16 +81,19 @@ function splitOnce(text: string, separator: string): [string, string?] {
 /** Default of glide.rest.max_content_length (KB0747638). */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-/** The parsed JSON body of a write; refuses what the platform refuses (errors/400_unparsable_body.json). */
-export function jsonBody(request: ApiRequest): unknown {
+/**
+ * The parsed JSON body of a write; refuses what the platform refuses (errors/400_unparsable_body.json, errors/payload_too_large.json).
+ * `maxBytes`: the property glide.rest.max_content_length where an instance changed it.
+ */
+export function jsonBody(request: ApiRequest, maxBytes = MAX_BODY_BYTES): unknown {
   requireJsonContentType(request);
-  if (request.body.length > MAX_BODY_BYTES) {
-    // The article prints the body without a status; it is the message of the 400 above, so the lab answers 400.
-    const detail = `Rejected large REST payload with content-length = ${String(request.body.length)} bytes. Max allowed: ${String(MAX_BODY_BYTES)} bytes.`;
+  if (request.body.length > maxBytes) {
+    // The article prints the body without a status; its message is that of an unparsable body, a 400, so the lab answers 400.
+    const detail = `Rejected large REST payload with content-length = ${String(request.body.length)} bytes. Max allowed: ${String(maxBytes)} bytes.`;
     throw new ApiError(400, 'Exception while reading request', detail);
   }
   try {
-    return JSON.parse(request.body.toString('utf8'));
+    return parseLeniently(request.body.toString('utf8'));
   } catch {
     throw unparsable();
   }
@@ -106,10 +110,9 @@ function requireJsonContentType(request: ApiRequest): void {
   if (!/^application\/json\b/i.test(type)) throw new ApiError(415, 'Unsupported Media Type', `Content type ${type} is not supported`);
 }
 
-/** servicenow.md §5.2: Accept must be there and must allow JSON (the lab speaks no XML). */
-export function requireJsonAccept(request: ApiRequest): void {
+/** servicenow.md §5.2: Accept must be there and must allow JSON or XML. */
+export function requireAccept(request: ApiRequest): void {
   const accept = request.headers.accept;
   if (accept === undefined) throw new ApiError(400, 'Accept header is missing', null);
-  if (!/application\/json|application\/\*|\*\/\*/i.test(accept))
-    throw new ApiError(406, 'Not Acceptable', `Accept ${accept} is not supported`);
+  if (!/application\/(?:json|xml|\*)|\*\/\*/i.test(accept)) throw new ApiError(406, 'Not Acceptable', `Accept ${accept} is not supported`);
 }

@@ -8,6 +8,9 @@ import { createRequestLog, type RequestLog } from '../kit/request-log.ts';
 import type { LabAuthority } from '../kit/tls.ts';
 import { createAccess, type AccessRule } from './access.ts';
 import { createAccounts, type LabUser, type SeedUser } from './accounts.ts';
+import { createAttachmentFiles } from './attachment-files.ts';
+import { createBackground } from './background.ts';
+import { createImportSets, type InsertMultiple } from './import-sets.ts';
 import { adminHandlers, summary, type TableSummary } from './admin.ts';
 import { createAvailability, type Availability } from './availability.ts';
 import { installBusinessRules } from './business-rule-rows.ts';
@@ -29,6 +32,9 @@ import { loadSeedRows } from './seed-rows.ts';
 import { createSessions, type SessionSettings } from './sessions.ts';
 import { cloneRows, createSnapshots, setInstanceProperties } from './snapshot.ts';
 import { createStore, type Row, type Store } from './store.ts';
+import { cancelledAnswer } from './transaction.ts';
+import type { Transform } from './transform.ts';
+import { createWriteRules, type AbortRule, type DataPolicy } from './write-rules.ts';
 
 export interface ServiceNowLabOptions {
   authority: LabAuthority;
@@ -42,7 +48,7 @@ export interface ServiceNowLabOptions {
   latency?: LatencyModel;
   /** The batch transaction quota (servicenow.md §5.4). Default 30,000 ms. */
   batchQuotaMs?: number;
-  /** The quota of every other transaction (servicenow.md §5.8). Default 60,000 ms. */
+  /** The transaction quota of every other request (servicenow.md §5.8). Default 60,000 ms. */
   transactionQuotaMs?: number;
   /** Further seed folders, read after the lab's own. */
   seedFolders?: string[];
@@ -104,6 +110,16 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
   const oauthClients = await registerSeedClients(store, seedUsers, credentials);
   saveCredentials(dataDir, credentials);
   const access = createAccess(store.schema, seeds['rules'] as AccessRule[]);
+  const background = createBackground();
+  const writeRules = createWriteRules(store, {
+    policies: (seeds['dataPolicies'] ?? []) as DataPolicy[],
+    aborts: (seeds['abortRules'] ?? []) as AbortRule[],
+  });
+  const attachments = createAttachmentFiles(store, background, journal === undefined ? undefined : join(dataDir ?? '', 'attachments'));
+  const importSets = createImportSets(store, background, {
+    transforms: (seeds['transforms'] ?? []) as Transform[],
+    insertMultiple: (seeds['insertMultiple'] ?? []) as InsertMultiple[],
+  });
   const oauth = createOAuth(store, accounts, clock);
   const pace = createPace(options.latency ?? {});
   const sessions = createSessions(clock, options.sessions);
@@ -118,6 +134,9 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     accounts,
     oauth,
     faults,
+    writeRules,
+    attachments,
+    importSets,
     baseUrl: () => url,
     pace,
     locks: createLocks(),
@@ -155,6 +174,8 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
       quotas: context,
       snapshots,
       clones,
+      writeRules,
+      attachments,
     }),
     faults,
     log,
@@ -164,6 +185,7 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
       pace.close();
       await clones.close();
       await server.close();
+      background.close();
       closeJournal(journal);
     },
   };
@@ -207,6 +229,7 @@ async function startServer(
     clock: parts.clock,
     log: parts.log,
     faults: context.faults,
+    cancelled: cancelledAnswer,
     patternOf: (request) => patternOf(request.url),
     notFound: answer,
     failed: async (error, _request, reply) => reply.code(400).send(Error.isError(error) ? error.message : 'Bad request'),

@@ -125,7 +125,8 @@ function matches({ values }: Row, resource: RestResource): boolean {
 
 /** 0: the user's own rule, 1: a rule of one of its roles, 2: a rule for all; undefined: not for this user. */
 function rankFor(store: Store, { values }: Row, caller: Caller): number | undefined {
-  switch (values['apply_to']) {
+  // Recorded rules name their user without saying that they are for one (schema/sys_user_role_and_rate_limit_rules.json).
+  switch ((values['user'] ?? '') === '' ? values['apply_to'] : 'single_user') {
     case 'single_user':
       return values['user'] === caller.sysId ? 0 : undefined;
     case 'users_with_role':

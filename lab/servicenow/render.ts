@@ -50,7 +50,10 @@ export function displayValueOf(store: Store, table: Table, column: Column, value
     const target = referenced(store, column, value);
     return target === undefined ? value : displayNameOf(store, target);
   }
-  if (column.type === 'glide_date_time') return localDateTime(value, propertyOf(store, 'glide.sys.default.tz') || 'UTC');
+  // Recorded of sla_due and activity_due (table-api/get_list_change_request_display_all_exclude_link.json).
+  if (column.type === 'due_date' && value === '') return 'UNKNOWN';
+  if (column.type === 'glide_date_time' || column.type === 'due_date')
+    return localDateTime(value, propertyOf(store, 'glide.sys.default.tz') || 'UTC');
   const choices = choicesOf(store, table, column.name);
   if (choices.size === 0) return value;
   return choices.get(value) ?? (value === '' ? null : value);
@@ -60,6 +63,12 @@ export function displayValueOf(store: Store, table: Table, column: Column, value
 export function displayNameOf(store: Store, row: Row): string {
   const table = store.schema.get(row.table);
   return row.values[table?.display ?? ''] ?? row.sysId;
+}
+
+/** The records that a display name stands for, in any class of the table. */
+export function findByDisplayName(store: Store, table: string, name: string): Row[] {
+  const display = store.schema.get(table)?.display;
+  return display === undefined ? [] : store.equal(table, display, [name]);
 }
 
 /** The choices of a column by value, declared on the table or on one it extends. */

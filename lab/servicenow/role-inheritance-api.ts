@@ -1,48 +1,52 @@
 import type { Caller } from './access.ts';
-import { ApiError, json, type ApiRequest, type ApiResponse } from './http.ts';
+import { apiPath, json, type ApiRequest, type ApiResponse } from './http.ts';
 import type { Row, Store } from './store.ts';
+import { apiLevelRefusal, methodNotAllowed, noRecord, unknownResource, type ApiContext } from './table-api.ts';
 
-const PATH = '/api/global/user_role_inheritance';
-
-export function isRoleInheritance(request: ApiRequest): boolean {
-  return request.path === PATH;
+/**
+ * `GET /api/global/user_role_inheritance?user_sysid=` (servicenow.md §6; schema/user_role_inheritance.json): how a user came to each role,
+ * as paths from a group or from a role that was granted directly. Needs user_admin.
+ */
+export function handleRoleInheritance({ store }: ApiContext, caller: Caller, request: ApiRequest): ApiResponse {
+  const parts = apiPath(request.path, 'global')?.parts ?? [];
+  if (parts.length !== 1 || parts[0] !== 'user_role_inheritance') throw unknownResource();
+  if (request.method !== 'GET') throw methodNotAllowed();
+  if (!caller.roles.has('admin') && !caller.roles.has('user_admin')) throw apiLevelRefusal();
+  const sysId = request.query.get('user_sysid') ?? '';
+  // Without a user the platform answers an empty one (batch/batch_two_gets_one_post.json, item 11).
+  if (sysId === '') return json(200, { result: { user_name: '', from_group: [], from_role: [] } });
+  const user = store.find('sys_user', sysId);
+  if (user === undefined) throw noRecord();
+  const fromRole = grantedRoles(store, user).flatMap((role) => pathsFrom(store, role, ''));
+  const fromGroup = groupsOf(store, user).flatMap((group) =>
+    linked(store, 'sys_group_has_role', 'group', group, 'role', 'sys_user_role').flatMap((role) =>
+      pathsFrom(store, role, `[${group.values['name'] ?? ''}]`),
+    ),
+  );
+  return json(200, { result: { user_name: user.values['user_name'] ?? '', from_group: fromGroup, from_role: fromRole } });
 }
 
-/** `GET /api/global/user_role_inheritance?user_sysid=`: where a user's roles come from; needs user_admin (schema/user_role_inheritance.json). */
-export function handleRoleInheritance(store: Store, caller: Caller, request: ApiRequest): ApiResponse {
-  if (request.method !== 'GET') throw new ApiError(405, 'Method not supported', null);
-  if (!caller.roles.has('admin') && !caller.roles.has('user_admin')) {
-    throw new ApiError(403, 'User Not Authorized', 'Failed API level ACL Validation');
-  }
-  const user = store.find('sys_user', request.query.get('user_sysid') ?? '');
-  // The answer for an unknown user was not recorded.
-  if (user === undefined) throw new ApiError(404, 'No Record found', "Record doesn't exist or ACL restricts the record retrieval");
-  return json(200, {
-    result: { user_name: user.values['user_name'] ?? '', from_group: fromGroups(store, user), from_role: fromRoles(store, user) },
-  });
-}
-
-function fromGroups(store: Store, user: Row): string[] {
-  return store.equal('sys_user_grmember', 'user', [user.sysId]).flatMap((member) => {
-    const group = store.find('sys_user_group', member.values['group'] ?? '');
-    if (group === undefined) return [];
-    const roles = store.equal('sys_group_has_role', 'group', [group.sysId]).map(({ values }) => values['role'] ?? '');
-    return roles.flatMap((role) => paths(store, role, `[${group.values['name'] ?? ''}]`, []));
-  });
-}
-
-function fromRoles(store: Store, user: Row): string[] {
+function grantedRoles(store: Store, user: Row): Row[] {
   return store
     .equal('sys_user_has_role', 'user', [user.sysId])
     .filter(({ values }) => values['inherited'] !== 'true' && values['state'] === 'active')
-    .flatMap(({ values }) => paths(store, values['role'] ?? '', '', []));
+    .flatMap(({ values }) => store.find('sys_user_role', values['role'] ?? '') ?? []);
 }
 
-/** The role itself, then every role it contains, each with the way to it. */
-function paths(store: Store, role: string, prefix: string, trail: string[]): string[] {
-  const name = store.find('sys_user_role', role)?.values['name'];
-  if (name === undefined || trail.includes(role)) return [];
+function groupsOf(store: Store, user: Row): Row[] {
+  return linked(store, 'sys_user_grmember', 'user', user, 'group', 'sys_user_group');
+}
+
+/** The path of a role, then the paths of the roles it contains. */
+function pathsFrom(store: Store, role: Row, prefix: string): string[] {
+  const name = role.values['name'] ?? '';
+  // Roles that contain each other would never end.
+  if (prefix.split('/').includes(name)) return [];
   const path = `${prefix}/${name}`;
-  const contained = store.equal('sys_user_role_contains', 'role', [role]).map(({ values }) => values['contains'] ?? '');
-  return [path, ...contained.flatMap((next) => paths(store, next, path, [...trail, role]))];
+  const contained = linked(store, 'sys_user_role_contains', 'role', role, 'contains', 'sys_user_role');
+  return [path, ...contained.flatMap((inner) => pathsFrom(store, inner, path))];
+}
+
+function linked(store: Store, table: string, by: string, row: Row, to: string, target: string): Row[] {
+  return store.equal(table, by, [row.sysId]).flatMap(({ values }) => store.find(target, values[to] ?? '') ?? []);
 }

@@ -3,26 +3,28 @@ import type { Caller } from './access.ts';
 import type { Accounts } from './accounts.ts';
 import { requireScope } from './auth-scopes.ts';
 import { handleAggregate } from './aggregate-api.ts';
-import { handleAttachment } from './attachment-api.ts';
+import { handleAttachment, type AttachmentContext } from './attachment-api.ts';
 import { handleBatch } from './batch-api.ts';
-import { ApiError, apiPath, errorResponse, requireJsonAccept, type ApiRequest, type ApiResponse } from './http.ts';
+import { ApiError, apiPath, errorResponse, requireAccept, type ApiRequest, type ApiResponse } from './http.ts';
+import { handleImportSet, type ImportContext } from './import-set-api.ts';
 import { handleIdentifyReconcile, type Locks } from './ire/index.ts';
 import { handleCmdbInstance } from './ire/instance-api.ts';
 import type { Pace } from './latency.ts';
 import type { Domains } from './domains.ts';
 import type { OAuthClient } from './oauth-clients.ts';
 import type { OAuth } from './oauth.ts';
-import { withinQuota, type Quotas } from './quotas.ts';
+import { inAcceptedFormat, withPlatformHeaders } from './platform-headers.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { restResourceOf } from './rest-resources.ts';
-import { handleRoleInheritance, isRoleInheritance } from './role-inheritance-api.ts';
+import { handleRoleInheritance } from './role-inheritance-api.ts';
 import type { Sessions } from './sessions.ts';
-import { handleTable, unknownResource, type ApiContext } from './table-api.ts';
+import { handleTable, unknownResource } from './table-api.ts';
+import { withinQuota, type Quotas } from './transaction.ts';
 
 /** The measured limit of a URL, in bytes (errors/414_url_too_long.json). */
 const MAX_URL_BYTES = 8192;
 
-export interface RouterContext extends ApiContext, Quotas {
+export interface RouterContext extends AttachmentContext, ImportContext, Quotas {
   accounts: Accounts;
   oauth: OAuth;
   faults: FaultBook;
@@ -44,6 +46,10 @@ interface SignedIn {
 
 /** Answers whatever comes under `/api` and the OAuth endpoints. Never throws for a bad request. */
 export async function route(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
+  return withPlatformHeaders(inAcceptedFormat(request, await respond(context, request)));
+}
+
+async function respond(context: RouterContext, request: ApiRequest): Promise<ApiResponse> {
   try {
     if (Buffer.byteLength(context.baseUrl() + request.url) > MAX_URL_BYTES) return uriTooLong();
     if (request.path === '/oauth_token.do') return await context.oauth.token(request);
@@ -74,24 +80,28 @@ async function admit(context: RouterContext, signedIn: SignedIn, request: ApiReq
   const rateLimit = isCounted ? context.rateLimits.admit(caller, resource) : {};
   const store = context.domains.viewFor(caller, request);
   const serveItem = (item: ApiRequest): Promise<ApiResponse> => admit(context, signedIn, item, true);
-  const work = serve({ ...context, store, serveItem }, caller, request, isInBatch);
+  const work = (): Promise<ApiResponse> => serve({ ...context, store, serveItem }, caller, request, isInBatch);
   // A batch keeps its own quota, item by item.
   const isBounded = !isInBatch && resource.apiPath !== 'now/batch';
-  const response = await (isBounded ? withinQuota(context.transactionQuotaMs, work) : work).catch(failure);
+  const response = await (isBounded ? withinQuota(context.transactionQuotaMs, work) : work()).catch(failure);
   return { ...response, headers: { ...rateLimit, ...response.headers } };
 }
 
 async function serve(context: RequestContext, caller: Caller, request: ApiRequest, isInBatch: boolean): Promise<ApiResponse> {
-  requireJsonAccept(request);
-  if (isRoleInheritance(request)) return paced(context, handleRoleInheritance(context.store, caller, request), 0);
   const [room] = apiPath(request.path)?.parts ?? [];
+  // A file comes as what it is, whatever is accepted (c_AttachmentAPI).
+  if (room !== 'attachment') requireAccept(request);
   switch (room) {
     case 'table':
       return paced(context, handleTable(context, caller, request), request.method === 'GET' ? 0 : 1);
     case 'stats':
       return paced(context, handleAggregate(context, caller, request), 0);
     case 'attachment':
-      return paced(context, handleAttachment(context, caller, request), 0);
+      return paced(context, handleAttachment(context, caller, request), request.method === 'GET' ? 0 : 1);
+    case 'import': {
+      const { response, writes } = handleImportSet(context, caller, request);
+      return paced(context, response, writes);
+    }
     case 'identifyreconcile':
       return handleIdentifyReconcile(context, caller, request);
     case 'cmdb':
@@ -99,16 +109,17 @@ async function serve(context: RequestContext, caller: Caller, request: ApiReques
     case 'batch':
       if (isInBatch) throw unknownResource();
       return handleBatch(request, {
+        store: context.store,
         quotaMs: context.batchQuotaMs,
         faults: context.faults,
         dispatch: async (item) => {
-          const response = await context.serveItem(item).catch(failure);
+          const response = inAcceptedFormat(item, await context.serveItem(item).catch(failure));
           context.onBatchItem(item, response);
           return response;
         },
       });
     default:
-      throw unknownResource();
+      return paced(context, handleRoleInheritance(context, caller, request), 0);
   }
 }
 
@@ -151,6 +162,6 @@ function failure(error: unknown): ApiResponse {
 export function patternOf(url: string): string {
   const path = url.split('?', 1)[0] ?? '';
   return path
-    .replace(/^(\/api\/now(?:\/v[12])?\/(?:table\/[^/]+|attachment))\/[^/]+/, '$1/{sys_id}')
+    .replace(/^(\/api\/now(?:\/v[12])?\/(?:table\/[^/]+|import\/[^/]+|attachment))\/(?!file$|upload$|insertMultiple$)[^/]+/, '$1/{sys_id}')
     .replace(/^(\/lab\/table)\/[^/]+/, '$1/{table}');
 }

@@ -1,10 +1,12 @@
 import type { Access, Caller } from './access.ts';
-import { ApiError, apiPath, json, jsonBody, noContent, type ApiRequest, type ApiResponse } from './http.ts';
-import { runQuery } from './query/evaluate.ts';
+import { ApiError, apiPath, json, jsonBody, MAX_BODY_BYTES, noContent, type ApiRequest, type ApiResponse } from './http.ts';
+import { pageLinks, queryOf, wholeNumber } from './page-query.ts';
+import { propertyOf, runQuery } from './query/evaluate.ts';
 import { renderRow, type DisplayMode, type RenderOptions } from './render.ts';
 import type { Table } from './schema.ts';
 import { UniqueViolation, type Row, type Store } from './store.ts';
-import { storedValue } from './values.ts';
+import { BusinessRuleAbort, type WriteRules } from './write-rules.ts';
+import { writtenValues } from './written-values.ts';
 
 const DEFAULT_LIMIT = 10_000;
 
@@ -12,6 +14,7 @@ const DEFAULT_LIMIT = 10_000;
 export interface ApiContext {
   store: Store;
   access: Access;
+  writeRules: WriteRules;
   /** `https://localhost:PORT`, known once the server listens. */
   baseUrl: () => string;
 }
@@ -61,19 +64,29 @@ export function unknownResource(): ApiError {
   return new ApiError(404, 'Requested URI does not represent any resource', null);
 }
 
-function methodNotAllowed(): ApiError {
+export function methodNotAllowed(): ApiError {
   // No 405 was recorded; the lab uses the common envelope.
   return new ApiError(405, 'Method not supported', null);
 }
 
-function noRecord(): ApiError {
+export function noRecord(): ApiError {
   return new ApiError(404, 'No Record found', "Record doesn't exist or ACL restricts the record retrieval");
 }
 
 /** A table that answers 403 instead of an empty list; which body it carries was not recorded. */
 export function requireNotForbidden(context: ApiContext, caller: Caller, table: Table): void {
   if (context.access.may(caller, table, 'read') || context.access.ruleFor(table).unreadable !== 'forbidden') return;
-  throw new ApiError(403, 'User Not Authorized', 'Failed API level ACL Validation');
+  throw apiLevelRefusal();
+}
+
+/** errors/403_api_level_acl.json */
+export function apiLevelRefusal(): ApiError {
+  return new ApiError(403, 'User Not Authorized', 'Failed API level ACL Validation');
+}
+
+/** errors/403_field_not_readable_in_query.json */
+export function insufficientRights(): ApiError {
+  return new ApiError(403, 'Insufficient rights to query records', 'Field(s) present in the query do not have permission to be read');
 }
 
 /** Runs `sysparm_query`; a hidden column refuses the whole query (errors/403_field_not_readable_in_query.json). */
@@ -82,14 +95,17 @@ export function queryRows(context: ApiContext, caller: Caller, table: Table, que
     userSysId: caller.sysId,
     mayRead: (owner, column) => context.access.mayReadField(caller, owner, column),
   });
-  if (result.unreadable === undefined) return result.rows;
-  throw new ApiError(403, 'Insufficient rights to query records', 'Field(s) present in the query do not have permission to be read');
+  const { queries } = context.access.ruleFor(table);
+  const isRefused = queries === 'refused' && query !== '';
+  const isUnknownRefused = queries === 'unknown-refused' && result.unknown.length > 0;
+  if (result.unreadable === undefined && !isRefused && !isUnknownRefused) return result.rows;
+  throw insufficientRights();
 }
 
 function list(call: TableCall): ApiResponse {
   const { request, table, store, caller, access } = call;
   requireNotForbidden(call, caller, table);
-  const rows = queryRows(call, caller, table, request.query.get('sysparm_query') ?? '');
+  const rows = queryRows(call, caller, table, queryOf(store, table, request));
   const limit = wholeNumber(request.query.get('sysparm_limit')) ?? DEFAULT_LIMIT;
   const offset = wholeNumber(request.query.get('sysparm_offset')) ?? 0;
   // The limit is applied before the ACLs: a short page is not the last one, and the total counts what the caller cannot see.
@@ -100,7 +116,7 @@ function list(call: TableCall): ApiResponse {
   const options = renderOptions(call);
   const withCount = request.query.get('sysparm_no_count') !== 'true';
   const headers: Record<string, string> = withCount ? { 'x-total-count': String(rows.length) } : {};
-  const link = pageLinks(call, rows.length, limit, offset, withCount);
+  const link = pageLinks(request, { baseUrl: call.baseUrl(), total: rows.length, limit, offset, withCount });
   if (link !== undefined) headers['link'] = link;
   return json(200, { result: page.map((row) => renderRow(store, table, row, options)) }, headers);
 }
@@ -114,7 +130,8 @@ function one(call: TableCall, sysId: string): ApiResponse {
 function insert(call: TableCall): ApiResponse {
   const { store, table, caller, access, request } = call;
   if (!access.may(caller, table, 'create')) throw refused('Insert');
-  const values = writtenValues(call, table, jsonBody(request));
+  const values = valuesOf(call, table, bodyOf(call));
+  call.writeRules.checkPolicies(table, values);
   const row = guarded(() => store.insert(table.name, values, caller.userName));
   const location = { location: `${call.apiBase}/table/${table.name}/${row.sysId}` };
   if (request.headers['x-no-response-body'] === 'true') return { ...noContent(), status: 201, headers: location };
@@ -125,11 +142,13 @@ function update(call: TableCall, sysId: string): ApiResponse {
   const { store, table, caller, access, request } = call;
   // The right to write is judged before the record is looked for: 403 tells a denied caller, 404 one who may write (servicenow.md §5.2).
   if (!access.may(caller, table, 'write')) throw refused('Update');
-  const body = jsonBody(request);
+  const body = bodyOf(call);
   const row = readable(call, sysId);
   const rowTable = classOf(store, row);
   if (!access.may(caller, rowTable, 'write')) throw refused('Update');
-  guarded(() => store.update(row, writtenValues(call, table, body), caller.userName));
+  const values = valuesOf(call, table, body);
+  call.writeRules.checkPolicies(rowTable, { ...row.values, ...values });
+  guarded(() => store.update(row, values, caller.userName));
   if (request.headers['x-no-response-body'] === 'true') return { ...noContent(), status: 200 };
   return json(200, { result: renderRow(store, table, row, renderOptions(call)) });
 }
@@ -152,32 +171,27 @@ function classOf(store: Store, row: Row): Table {
   return table;
 }
 
-function refused(operation: 'Insert' | 'Update' | 'Delete'): ApiError {
+export function refused(operation: 'Insert' | 'Update' | 'Delete'): ApiError {
   return new ApiError(403, 'Operation Failed', `ACL Exception ${operation} Failed due to security constraints`);
 }
 
-/** A broken unique index; how the platform words it over REST was not recorded. */
-function guarded<T>(write: () => T): T {
+function bodyOf(call: TableCall): unknown {
+  const megabytes = Number(propertyOf(call.store, 'glide.rest.max_content_length'));
+  return jsonBody(call.request, megabytes >= 1 ? Math.min(megabytes, 25) * 1024 * 1024 : MAX_BODY_BYTES);
+}
+
+function valuesOf(call: TableCall, table: Table, body: unknown): Record<string, string> {
+  return writtenValues({ ...call, table, body, asDisplayValues: call.request.query.get('sysparm_input_display_value') === 'true' });
+}
+
+/** A business rule's abort is a 403 (errors/403_business_rule_abort.json); how a broken unique index is worded was not recorded. */
+export function guarded<T>(write: () => T): T {
   try {
     return write();
   } catch (error) {
-    if (error instanceof UniqueViolation) throw new ApiError(403, 'Operation Failed', error.message);
+    if (error instanceof UniqueViolation || error instanceof BusinessRuleAbort) throw new ApiError(403, 'Operation Failed', error.message);
     throw error;
   }
-}
-
-/** Unknown names and `sys_*` fields are left out without a word; dictionary `mandatory` is not enforced (servicenow.md §5.2). */
-function writtenValues(call: TableCall, table: Table, body: unknown): Record<string, string> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new ApiError(400, 'Exception while reading request', 'The payload is not a valid record object');
-  }
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(body)) {
-    const column = table.columns.get(name);
-    if (column === undefined || name.startsWith('sys_') || !call.access.mayWriteField(call.caller, table, name)) continue;
-    values[name] = storedValue(column, value);
-  }
-  return values;
 }
 
 function renderOptions(call: TableCall): RenderOptions {
@@ -191,23 +205,4 @@ function renderOptions(call: TableCall): RenderOptions {
     fields: fields === null || fields === '' ? undefined : fields.split(',').map((field) => field.trim()),
     mayRead: (table, column) => call.access.mayReadField(call.caller, table, column),
   };
-}
-
-function wholeNumber(text: string | null): number | undefined {
-  return text !== null && /^\d+$/.test(text) ? Number(text) : undefined;
-}
-
-/**
- * The Link header: only where the answer is a part of the whole; prev has a negative offset on the first page, next is missing on
- * the last one; unknown URL parameters are echoed (table-api/get_list_incident_v2_full_headers.json, paging_three_pages_display_all.json).
- */
-function pageLinks(call: TableCall, total: number, limit: number, offset: number, withCount: boolean): string | undefined {
-  if (total <= limit || limit === 0 || call.request.query.get('sysparm_suppress_pagination_header') === 'true') return undefined;
-  const kept = (call.request.url.split('?', 2)[1] ?? '').split('&').filter((part) => part !== '' && !part.startsWith('sysparm_offset='));
-  const to = (rel: string, target: number): string =>
-    `<${call.baseUrl()}${call.request.path}?${[...kept, `sysparm_offset=${String(target)}`].join('&')}>;rel="${rel}"`;
-  const links = [to('first', 0), to('prev', offset - limit)];
-  if (offset + limit < total) links.push(to('next', offset + limit));
-  if (withCount) links.push(to('last', Math.floor((total - 1) / limit) * limit));
-  return links.join(',');
 }

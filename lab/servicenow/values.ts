@@ -23,7 +23,8 @@ export function dateTime(moment: Date): string {
 export function storedValue(column: Column, value: unknown): string {
   const text = plainText(value).toWellFormed();
   if (text === '') return '';
-  if (column.type === 'glide_date_time') return DATE_TIME.test(text) ? text : DATE.test(text) ? `${text} 00:00:00` : '';
+  if (column.type === 'glide_date_time' || column.type === 'due_date')
+    return DATE_TIME.test(text) ? text : DATE.test(text) ? `${text} 00:00:00` : '';
   if (column.type === 'glide_date') return DATE.test(text.slice(0, 10)) ? text.slice(0, 10) : '';
   if (column.type === 'boolean') return /^(true|1|yes|on)$/i.test(text) ? 'true' : 'false';
   if (INTEGER_TYPES.has(column.type)) return /^-?\d+(\.\d+)?$/.test(text.trim()) ? String(Math.trunc(Number(text))) : '';
@@ -57,4 +58,18 @@ export function localDateTime(stored: string, timeZone: string): string {
     zones.set(timeZone, format);
   }
   return format.format(moment);
+}
+
+/** The other way round: a local date-time as it is stored. What is no date-time comes back as it is. */
+export function utcDateTime(local: string, timeZone: string): string {
+  if (!DATE_TIME.test(local)) return local;
+  const asUtcMs = Date.parse(`${local.replace(' ', 'T')}Z`);
+  if (Number.isNaN(asUtcMs)) return local;
+  // The zone's offset at the moment itself: the first guess may lie on the other side of a clock change.
+  let momentMs = asUtcMs;
+  for (let round = 0; round < 2; round += 1) {
+    const shown = localDateTime(dateTime(new Date(momentMs)), timeZone);
+    momentMs += asUtcMs - Date.parse(`${shown.replace(' ', 'T')}Z`);
+  }
+  return dateTime(new Date(momentMs));
 }

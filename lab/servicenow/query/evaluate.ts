@@ -18,6 +18,8 @@ export interface QueryResult {
   unreadable: string | undefined;
   /** Fragments without effect. */
   dropped: string[];
+  /** Fields of the query that the table does not have. */
+  unknown: string[];
 }
 
 interface Bound {
@@ -31,11 +33,11 @@ interface Bound {
 /** Runs an encoded query over a table and the tables that extend it (servicenow.md §5.2). */
 export function runQuery(store: Store, table: Table, text: string, context: QueryContext): QueryResult {
   const query = parseQuery(text);
-  const dropped = [...query.dropped];
+  const unknown: string[] = [];
   let unreadable: string | undefined;
   const resolve = (field: string): Path | undefined => {
     const path = resolvePath(store.schema, table, field);
-    if (path === undefined) dropped.push(field);
+    if (path === undefined) unknown.push(field);
     else if (!context.mayRead(path.table, path.column.name)) unreadable = field;
     return path;
   };
@@ -51,11 +53,12 @@ export function runQuery(store: Store, table: Table, text: string, context: Quer
     const path = resolve(field);
     return path === undefined ? [] : [{ path, descending }];
   });
-  if (unreadable !== undefined) return { rows: [], unreadable, dropped };
-  if (dropped.length > 0 && returnsNoRows(store)) return { rows: [], unreadable, dropped };
+  const dropped = [...query.dropped, ...unknown];
+  if (unreadable !== undefined) return { rows: [], unreadable, dropped, unknown };
+  if (dropped.length > 0 && returnsNoRows(store)) return { rows: [], unreadable, dropped, unknown };
   const rows = collect(store, table, alternatives);
   if (orderBy.length > 0) sort(store, rows, orderBy);
-  return { rows, unreadable, dropped };
+  return { rows, unreadable, dropped, unknown };
 }
 
 function returnsNoRows(store: Store): boolean {
