@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from './http.ts';
 
@@ -26,7 +27,7 @@ export interface Pace {
   /** Slow queries of somebody else: so many requests take their turn like all others and hold a thread for so long (servicenow.md §5.8). */
   occupy(requests: number, durationMs: number): void;
   busy(): { running: number; queued: number };
-  /** Ends the slow queries. */
+  /** Ends all waiting. */
   close(): void;
 }
 
@@ -34,6 +35,8 @@ export function createPace(initial: LatencyModel): Pace {
   let model = initial;
   const waiting: (() => void)[] = [];
   const closing = new AbortController();
+  // One per waiting request, however many there are.
+  setMaxListeners(0, closing.signal);
   let busy = 0;
   const hasThread = (): boolean => model.threads === undefined || busy < model.threads;
   const startWaiting = (): void => {
@@ -51,6 +54,8 @@ export function createPace(initial: LatencyModel): Pace {
     if (waiting.length >= (model.queueLimit ?? 50)) throw new ApiError(429, 'Too Many Requests', 'Semaphore queue is full');
     await new Promise<void>((resolve) => waiting.push(resolve));
   };
+  /** Ends early when the lab does: nothing is left to wait for. */
+  const rest = (durationMs: number): Promise<void> => sleep(durationMs, undefined, { signal: closing.signal }).catch(() => undefined);
   const onThread = async <T>(work: () => Promise<T>): Promise<T> => {
     await acquire();
     try {
@@ -69,12 +74,12 @@ export function createPace(initial: LatencyModel): Pace {
     onThread,
     spend: async (records) => {
       const totalMs = (model.perRequestMs ?? 0) + records * (model.perWriteMs ?? 0);
-      if (totalMs > 0) await sleep(totalMs);
+      if (totalMs > 0) await rest(totalMs);
     },
     occupy: (requests, durationMs) => {
       for (let request = 0; request < requests; request += 1) {
-        // Refused by a full queue, or ended with the lab: a slow query of nobody has no one to tell.
-        onThread(() => sleep(durationMs, undefined, { signal: closing.signal })).catch(() => undefined);
+        // Refused by a full queue: a slow query of nobody has no one to tell.
+        onThread(() => rest(durationMs)).catch(() => undefined);
       }
     },
     busy: () => ({ running: busy, queued: waiting.length }),

@@ -94,11 +94,16 @@ function counterOf(counters: Map<string, Counter>, rule: Row, caller: Caller, no
   return counter;
 }
 
+/** The platform refuses a limit of zero or less by a business rule of its own; a rule without one limits nothing. */
+function isInForce(rule: Row): boolean {
+  return rule.values['active'] === 'true' && limitOf(rule) > 0;
+}
+
 /** One rule per resource: the user's own before those of roles before the one for all; of several, the lowest. */
 function rulesInForce(store: Store, caller: Caller, resource: RestResource): Row[] {
   const byResource = new Map<string, Row[]>();
   for (const rule of store.rows('sys_rate_limit_rules')) {
-    if (rule.values['active'] !== 'true' || !matches(rule, resource) || rankFor(store, rule, caller) === undefined) continue;
+    if (!isInForce(rule) || !matches(rule, resource) || rankFor(store, rule, caller) === undefined) continue;
     const { rest_api: api, version, http_method: method, resource: path, table } = rule.values;
     const key = JSON.stringify([api, version, method, path, table]);
     byResource.set(key, [...(byResource.get(key) ?? []), rule]);

@@ -101,6 +101,13 @@ describe('rate-limit rules (servicenow.md §5.8, errors/429_rate_limit_rule.json
     await expect(statuses(2)).resolves.toEqual([200, 200]);
   });
 
+  it.each(['', '0', '-1'])('a rule with the limit "%s" limits nothing', async (limit) => {
+    await rule({ request_limit: limit });
+    const answer = await started.get(TESTS);
+    expect(answer.status).toBe(200);
+    expect(answer.headers).not.toHaveProperty('x-ratelimit-limit');
+  });
+
   it('the node commits its counts every 30 s: until then a burst overshoots', async () => {
     await ask(started, 'POST', '/rate-limits', { flushMs: 30_000 });
     await rule({ request_limit: '2' });

@@ -2,20 +2,20 @@ import { existsSync } from 'node:fs';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiDrivers } from './replay/api-drivers.ts';
 import { errorDrivers } from './replay/error-drivers.ts';
-import { identificationDrivers } from './replay/identification-drivers.ts';
 import { measurementDrivers } from './replay/measurement-drivers.ts';
 import { EXAMPLES, payloadFiles, readPayload } from './replay/payloads.ts';
 import { removeSharedDir } from './replay/presuppose.ts';
 import { replayTables, stopBareLab, type Driver } from './replay/send.ts';
 import { VERDICTS } from './replay/table.ts';
 
-const drivers: Record<string, Driver> = { ...apiDrivers, ...errorDrivers, ...identificationDrivers, ...measurementDrivers };
+const drivers: Record<string, Driver> = { ...apiDrivers, ...errorDrivers, ...measurementDrivers };
 
 const isThere = existsSync(EXAMPLES);
 
 /**
  * Every recorded or published payload is sent to the lab, which answers with the same status, the headers that matter and the same shape, or
- * differs for the reason that the table states. Without the folder of payloads there is nothing to send.
+ * differs for the reason that the table states. Those of the identification engine, which presuppose a CMDB, are sent by
+ * ire-replay.test.ts. Without the folder of payloads there is nothing to send.
  */
 (isThere ? describe : describe.skip)('recorded and published payloads', () => {
   afterAll(async () => {

@@ -131,7 +131,8 @@ const rateLimit: Driver = (payload) =>
 
 const cmdbInstance: Driver = (payload) =>
   withLab(new Presupposed(), async (started) => {
-    const body = { attributes: { name: 'test' }, source: 'ServiceNow' };
+    const relations = { outbound_relations: { type: '60bc4e22c0a8010e01f074cbe6bd73c3' } };
+    const body = { attributes: { name: 'test' }, source: 'ServiceNow', depends_on: relations };
     const answer = await started.post('/api/now/cmdb/instance/cmdb_ci_linux_server', body, { as: 'admin' });
     return differences(first(payload).response, answer);
   });
