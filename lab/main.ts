@@ -1,13 +1,14 @@
 /**
  * The lab as a process of its own: a local Azure, a local ServiceNow and their admin API.
  *
- *   node lab/main.ts --dir <folder> [--estate <spec>] [--persist] [--domains] [--batch-quota-ms N]
- *                    [--latency 60ms] [--per-write 12ms] [--threads 4] [--queue 50]
+ *   node lab/main.ts --dir <folder> [--estate <spec>] [--persist] [--profile plain|strict] [--edition classic|usem] [--domains]
+ *                    [--batch-quota-ms N] [--latency 60ms] [--per-write 12ms] [--threads 4] [--queue 50]
  *
  * Prints one line, `lab ready <path of lab.json>`, once both servers answer. SIGTERM and SIGINT stop it cleanly.
  */
 import { parseArgs } from 'node:util';
 import { parseDurationMs } from './servicenow/latency.ts';
+import { BUSINESS_PROFILES, isBusinessProfile } from './servicenow/rules/index.ts';
 import { startLab, type LabOptions } from './start.ts';
 
 function readOptions(): LabOptions {
@@ -16,6 +17,8 @@ function readOptions(): LabOptions {
       dir: { type: 'string' },
       estate: { type: 'string' },
       persist: { type: 'boolean', default: false },
+      profile: { type: 'string' },
+      edition: { type: 'string' },
       'batch-quota-ms': { type: 'string' },
       latency: { type: 'string' },
       'per-write': { type: 'string' },
@@ -25,6 +28,13 @@ function readOptions(): LabOptions {
     },
   });
   if (values.dir === undefined) throw new Error('Say where the lab keeps its files: --dir <folder>.');
+  const { profile, edition } = values;
+  if (edition !== undefined && edition !== 'classic' && edition !== 'usem') {
+    throw new Error(`--edition takes classic or usem, not "${edition}".`);
+  }
+  if (profile !== undefined && !isBusinessProfile(profile)) {
+    throw new Error(`--profile takes ${BUSINESS_PROFILES.join(' or ')}, not "${profile}".`);
+  }
   const batchQuotaMs = wholeNumber('--batch-quota-ms', values['batch-quota-ms']);
   const perRequestMs = duration('--latency', values.latency);
   const perWriteMs = duration('--per-write', values['per-write']);
@@ -35,6 +45,8 @@ function readOptions(): LabOptions {
     ...(values.estate === undefined ? {} : { estate: values.estate }),
     persist: values.persist,
     domains: values.domains,
+    ...(profile === undefined ? {} : { profile }),
+    ...(edition === undefined ? {} : { edition }),
     latency: {
       ...(perRequestMs === undefined ? {} : { perRequestMs }),
       ...(perWriteMs === undefined ? {} : { perWriteMs }),

@@ -19,6 +19,10 @@ export interface LabOptions {
   batchQuotaMs?: number;
   /** A domain-separated ServiceNow. */
   domains?: boolean;
+  /** How the instance treats direct writes; see lab/servicenow/rules. Default plain. */
+  profile?: NonNullable<ServiceNowLabOptions['business']>;
+  /** Before or after the upgrade to USEM. Default usem. */
+  edition?: NonNullable<ServiceNowLabOptions['edition']>;
 }
 
 /** Both labs and their admin API, running. */
@@ -62,6 +66,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       ...(serviceNowPort === undefined ? {} : { port: serviceNowPort }),
       ...(options.persist === undefined ? {} : { persist: options.persist }),
       ...(options.latency === undefined ? {} : { latency: options.latency }),
+      ...(options.profile === undefined ? {} : { business: options.profile }),
+      ...(options.edition === undefined ? {} : { edition: options.edition }),
       ...(options.batchQuotaMs === undefined ? {} : { batchQuotaMs: options.batchQuotaMs }),
       ...(options.domains === undefined ? {} : { domains: options.domains }),
     });

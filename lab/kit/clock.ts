@@ -8,22 +8,32 @@ export interface LabClock {
   /** Moves lab time by so many milliseconds (negative: back). */
   advance(byMs: number): void;
   readonly offsetMs: number;
+  /** Called after lab time was moved by hand; ticking does not count. */
+  onMove(listener: () => void): void;
 }
 
 /** A clock that starts at host time, or at `startAt`. */
 export function createClock(startAt?: Date): LabClock {
   let offsetMs = 0;
+  const listeners: (() => void)[] = [];
+  const moveTo = (newOffsetMs: number): void => {
+    offsetMs = newOffsetMs;
+    for (const listener of listeners) listener();
+  };
   const clock: LabClock = {
     nowMs: () => Date.now() + offsetMs,
     now: () => new Date(Date.now() + offsetMs),
     set: (moment) => {
-      offsetMs = moment.getTime() - Date.now();
+      moveTo(moment.getTime() - Date.now());
     },
     advance: (byMs) => {
-      offsetMs += byMs;
+      moveTo(offsetMs + byMs);
     },
     get offsetMs() {
       return offsetMs;
+    },
+    onMove: (listener) => {
+      listeners.push(listener);
     },
   };
   if (startAt !== undefined) clock.set(startAt);

@@ -30,12 +30,21 @@ export interface Caller {
   roles: ReadonlySet<string>;
 }
 
+/** What stands beside the roles: guards that no role but admin's opens (rules/restrictions.ts). */
+export interface Restrictions {
+  refusesOperation(table: Table, operation: Operation): boolean;
+  refusesColumn(caller: Caller, table: Table, column: string, operation: Operation): boolean;
+  skipsColumn(table: Table, column: string, operation: Operation): boolean;
+}
+
 export interface Access {
   ruleFor(table: Table): AccessRule;
   may(caller: Caller, table: Table, operation: Operation): boolean;
   mayReadField(caller: Caller, table: Table, column: string): boolean;
   /** A column whose write needs a role that the caller lacks is left out without a word (field ACLs, servicenow.md §5.2). */
-  mayWriteField(caller: Caller, table: Table, column: string): boolean;
+  mayWriteField(caller: Caller, table: Table, column: string, operation: 'create' | 'write'): boolean;
+  /** True where naming one of these columns refuses the whole write, 403 (servicenow.md §5.3). */
+  refusesColumns(caller: Caller, table: Table, columns: string[], operation: 'create' | 'write'): boolean;
   /** Plays an administrator: replaces the roles of one operation on one table. */
   override(table: string, operation: Operation, roles: string[]): void;
   /** Plays an administrator: switches the ACL of one operation on one table off (or on again); the next wider one decides then. */
@@ -44,7 +53,9 @@ export interface Access {
   overrideField(table: string, operation: 'read' | 'write', column: string, roles: string[]): void;
 }
 
-export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
+const UNRESTRICTED: Restrictions = { refusesOperation: () => false, refusesColumn: () => false, skipsColumn: () => false };
+
+export function createAccess(schema: Schema, seeds: AccessRule[], restrictions: Restrictions = UNRESTRICTED): Access {
   const rules = new Map(seeds.map((rule) => [rule.table, rule]));
   const cache = new Map<string, AccessRule>();
   const inactive = new Set<string>();
@@ -56,7 +67,7 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
     return rule;
   };
   const holds = (caller: Caller, roles: string[]): boolean =>
-    caller.roles.has('admin') || roles.includes('*') || roles.some((role) => caller.roles.has(role));
+    isAdmin(caller) || roles.includes('*') || roles.some((role) => caller.roles.has(role));
   const rolesFor = (table: Table, operation: Operation): string[] => {
     if (inactive.size === 0) return ruleFor(table)[operation];
     return [...matchingRules(rules, table)].find((rule) => !inactive.has(`${rule.table}/${operation}`))?.[operation] ?? [];
@@ -70,14 +81,18 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
   };
   return {
     ruleFor,
-    may: (caller, table, operation) => holds(caller, rolesFor(table, operation)),
+    may: (caller, table, operation) =>
+      holds(caller, rolesFor(table, operation)) && (isAdmin(caller) || !restrictions.refusesOperation(table, operation)),
     mayReadField: (caller, table, column) => {
       // Encrypted columns are given out to nobody; what the platform answers instead of the value was not recorded.
       if (table.columns.get(column)?.type === 'password2') return false;
       const roles = ruleFor(table).fields?.[column];
       return roles === undefined || holds(caller, roles);
     },
-    mayWriteField: (caller, table, column) => {
+    refusesColumns: (caller, table, columns, operation) =>
+      !isAdmin(caller) && columns.some((column) => restrictions.refusesColumn(caller, table, column, operation)),
+    mayWriteField: (caller, table, column, operation) => {
+      if (!isAdmin(caller) && restrictions.skipsColumn(table, column, operation)) return false;
       const { scriptFields, scriptFieldsNeed, writeFields } = ruleFor(table);
       const roles = writeFields?.[column];
       if (roles !== undefined && !holds(caller, roles)) return false;
@@ -99,6 +114,10 @@ export function createAccess(schema: Schema, seeds: AccessRule[]): Access {
       else inactive.add(key);
     },
   };
+}
+
+function isAdmin(caller: Caller): boolean {
+  return caller.roles.has('admin');
 }
 
 function findRule(rules: Map<string, AccessRule>, table: Table): AccessRule {

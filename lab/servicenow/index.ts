@@ -11,15 +11,16 @@ import { createAccounts, type LabUser, type SeedUser } from './accounts.ts';
 import { createAttachmentFiles } from './attachment-files.ts';
 import { createBackground } from './background.ts';
 import { createImportSets, type InsertMultiple } from './import-sets.ts';
+import { ruleHandlers } from './admin-rules.ts';
 import { adminHandlers, summary, type TableSummary } from './admin.ts';
 import { createAvailability, type Availability } from './availability.ts';
-import { installBusinessRules } from './business-rule-rows.ts';
-import { businessRules, type BusinessProfile } from './business-rules.ts';
 import { createClones } from './clone.ts';
 import { loadCredentials, saveCredentials, type Credentials } from './credentials.ts';
 import { createDomains } from './domains.ts';
 import { apiRequest, type ApiRequest, type ApiResponse } from './http.ts';
 import { createLocks } from './ire/index.ts';
+import { isJobActive, stockJobs } from './jobs/index.ts';
+import { createScheduler, type Scheduler } from './jobs/scheduler.ts';
 import { openJournal, type Journal } from './journal.ts';
 import { createPace, type LatencyModel } from './latency.ts';
 import { generateClientCredentials, registerSeedClients, type LabOAuthClient } from './oauth-clients.ts';
@@ -27,7 +28,8 @@ import { createOAuth } from './oauth.ts';
 import { handlePages } from './pages.ts';
 import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
 import { patternOf, route, type RouterContext } from './router.ts';
-import { buildSchema, readSeeds, type ContainerDialect, type SeedData } from './schema.ts';
+import { createInstanceRules, type BusinessProfile } from './rules/index.ts';
+import { buildSchema, readSeeds, type ContainerDialect, type Edition, type SeedData } from './schema.ts';
 import { loadSeedRows } from './seed-rows.ts';
 import { createSessions, type SessionSettings } from './sessions.ts';
 import { cloneRows, createSnapshots, setInstanceProperties } from './snapshot.ts';
@@ -54,7 +56,9 @@ export interface ServiceNowLabOptions {
   seedFolders?: string[];
   /** Which spelling of the container image columns the instance has. Default singular. */
   containerDialect?: ContainerDialect;
-  /** How much platform logic runs on writes. Default plain. */
+  /** Before or after the upgrade to USEM. Default usem. */
+  edition?: Edition;
+  /** How direct writes to the instance's tables are treated, and whether stock jobs run by the clock. Default plain. */
   business?: BusinessProfile;
   /** Domain separation from the start (servicenow.md §11). Default false; the admin API can switch it on later. */
   domains?: boolean;
@@ -85,6 +89,8 @@ export interface ServiceNowLab {
   faults: FaultBook;
   log: RequestLog;
   store: Store;
+  /** The stock jobs; `run` by name, whatever the profile. */
+  jobs: Scheduler;
   summary(): Record<string, TableSummary>;
   close(): Promise<void>;
 }
@@ -97,11 +103,13 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
   const clock = options.clock ?? createClock();
   const dataDir = options.dir === undefined ? undefined : join(options.dir, 'servicenow');
   const seeds = readSeeds([join(import.meta.dirname, 'seed'), ...(options.seedFolders ?? [])]);
-  const store = createStore(buildSchema(seeds, options.containerDialect ?? 'singular'), clock);
+  const store = createStore(buildSchema(seeds, options.containerDialect ?? 'singular', options.edition ?? 'usem'), clock);
   const domains = createDomains(store, options.domains ?? false);
   loadRows(store, seeds, options.cloneOf);
   const journal = options.persist === true && dataDir !== undefined ? openJournal(dataDir, store) : undefined;
-  installBusinessRules(store, businessRules(options.business ?? 'plain'));
+  const rules = createInstanceRules(store, options.business ?? 'plain');
+  const jobs = createScheduler(clock, stockJobs(store, rules), (title) => isJobActive(store, title));
+  jobs.setOn(rules.profile() === 'strict');
   store.addRule(generateClientCredentials);
   const seedUsers = seeds['users'] as SeedUser[];
   const credentials = loadCredentials(dataDir);
@@ -109,7 +117,7 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
   const accounts = createAccounts(store, seedUsers, credentials);
   const oauthClients = await registerSeedClients(store, seedUsers, credentials);
   saveCredentials(dataDir, credentials);
-  const access = createAccess(store.schema, seeds['rules'] as AccessRule[]);
+  const access = createAccess(store.schema, seeds['rules'] as AccessRule[], rules.restrictions);
   const background = createBackground();
   const writeRules = createWriteRules(store, {
     policies: (seeds['dataPolicies'] ?? []) as DataPolicy[],
@@ -160,28 +168,33 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     users: accounts.users,
     oauthClients,
     instanceId,
-    adminHandlers: adminHandlers({
-      store,
-      access,
-      oauth,
-      faults,
-      log,
-      availability,
-      pace,
-      sessions,
-      rateLimits,
-      domains,
-      quotas: context,
-      snapshots,
-      clones,
-      writeRules,
-      attachments,
-    }),
+    adminHandlers: {
+      ...adminHandlers({
+        store,
+        access,
+        oauth,
+        faults,
+        log,
+        availability,
+        pace,
+        sessions,
+        rateLimits,
+        domains,
+        quotas: context,
+        snapshots,
+        clones,
+        writeRules,
+        attachments,
+      }),
+      ...ruleHandlers(store.schema, rules, jobs),
+    },
     faults,
     log,
     store,
+    jobs,
     summary: () => summary(store),
     close: async () => {
+      jobs.close();
       pace.close();
       await clones.close();
       await server.close();

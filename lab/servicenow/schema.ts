@@ -13,6 +13,8 @@ export interface Column {
   referenceKey?: string;
   default?: string;
   mandatory?: boolean;
+  /** Read only on forms; a REST write is stored all the same. */
+  readOnly?: boolean;
   grade: string;
 }
 
@@ -45,6 +47,7 @@ export interface Schema {
 interface SeedColumn extends Partial<Column> {
   name: string;
   dialect?: string;
+  edition?: string;
 }
 
 interface SeedTable {
@@ -54,6 +57,7 @@ interface SeedTable {
   display?: string;
   number?: { prefix: string };
   unique?: { columns: string[] };
+  edition?: string;
   grade?: string;
   columns: SeedColumn[];
 }
@@ -61,6 +65,8 @@ interface SeedTable {
 /** Which of the two documented spellings of the container image columns an instance has (see seed/README.md). */
 export type ContainerDialect = 'singular' | 'plural';
 
+/** Before or after the one-way upgrade to USEM, which moved rule tables and gave findings further columns (servicenow.md §1.8). */
+export type Edition = 'classic' | 'usem';
 /** Everything the seed folders hold, by top-level key, arrays joined. */
 export type SeedData = Record<string, unknown[]> & { rows: { table: string; values: Record<string, string> }[] };
 
@@ -86,9 +92,8 @@ function seedRows(byTable: Record<string, Record<string, string>[]>): SeedData['
 }
 
 /** Builds the schema from the seeds' `tables`; an unknown parent or a cycle is an error of the seed. */
-export function buildSchema(seeds: SeedData, dialect: ContainerDialect): Schema {
-  const sources = new Map<string, SeedTable>();
-  for (const table of seeds['tables'] as SeedTable[]) sources.set(table.name, mergedTable(sources.get(table.name), table));
+export function buildSchema(seeds: SeedData, dialect: ContainerDialect, edition: Edition = 'usem'): Schema {
+  const sources = sourceTables(seeds, edition);
   const tables = new Map<string, Table>();
   const build = (name: string, trail: string[]): Table => {
     const existing = tables.get(name);
@@ -97,7 +102,7 @@ export function buildSchema(seeds: SeedData, dialect: ContainerDialect): Schema 
     if (source === undefined) throw new Error(`Seed: table "${trail.at(-1) ?? ''}" extends "${name}", which no seed file has.`);
     if (trail.includes(name)) throw new Error(`Seed: the tables ${[...trail, name].join(' > ')} extend each other.`);
     const parent = source.extends === undefined ? undefined : build(source.extends, [...trail, name]);
-    const table = tableOf(source, parent, dialect);
+    const table = tableOf(source, parent, (column) => (column.dialect ?? dialect) === dialect && (column.edition ?? edition) === edition);
     tables.set(name, table);
     return table;
   };
@@ -110,6 +115,14 @@ export function buildSchema(seeds: SeedData, dialect: ContainerDialect): Schema 
   };
 }
 
+function sourceTables(seeds: SeedData, edition: Edition): Map<string, SeedTable> {
+  const sources = new Map<string, SeedTable>();
+  for (const table of seeds['tables'] as SeedTable[]) {
+    if ((table.edition ?? edition) === edition) sources.set(table.name, mergedTable(sources.get(table.name), table));
+  }
+  return sources;
+}
+
 /** A table that several seed files speak of has the columns of all of them; the first one says what the table and what a column is. */
 function mergedTable(known: SeedTable | undefined, table: SeedTable): SeedTable {
   if (known === undefined) return table;
@@ -117,8 +130,8 @@ function mergedTable(known: SeedTable | undefined, table: SeedTable): SeedTable 
   return { ...table, ...known, columns: [...known.columns, ...table.columns.filter(({ name }) => !names.has(name))] };
 }
 
-function tableOf(source: SeedTable, parent: Table | undefined, dialect: ContainerDialect): Table {
-  const ownColumns = source.columns.filter((column) => column.dialect === undefined || column.dialect === dialect).map(columnOf);
+function tableOf(source: SeedTable, parent: Table | undefined, has: (column: SeedColumn) => boolean): Table {
+  const ownColumns = source.columns.filter(has).map(columnOf);
   if (parent === undefined && !ownColumns.some(({ name }) => name === 'sys_id')) ownColumns.unshift(...SYSTEM_COLUMNS.map(columnOf));
   const columns = new Map([...(parent?.columns ?? []), ...ownColumns.map((column) => [column.name, column] as const)]);
   const display = source.display ?? parent?.display;
@@ -155,6 +168,7 @@ function columnOf(source: SeedColumn): Column {
       : {}),
     ...(source.default === undefined ? {} : { default: source.default }),
     ...(source.mandatory === true ? { mandatory: true } : {}),
+    ...(source.readOnly === true ? { readOnly: true } : {}),
     grade: source.grade ?? 'lab',
   };
 }

@@ -59,11 +59,17 @@ export function loadSeedRows(store: Store, seeds: SeedData): void {
     return sysId;
   };
   loadDictionary(put, store.schema);
-  loadChoices(put, seeds['choices'] as SeedChoice[]);
+  // A choice of a column, and a row of a table, that this shape of instance does not have.
+  const choices = (seeds['choices'] as SeedChoice[]).filter(({ table, column }) => store.schema.get(table)?.columns.has(column) === true);
+  loadChoices(put, choices);
+  const otherEdition = new Set(
+    (seeds['tables'] as { name: string }[]).map(({ name }) => name).filter((name) => store.schema.get(name) === undefined),
+  );
   const roles = [...((seeds['roles'] ?? []) as SeedRole[]), ...((seeds['extraRoles'] ?? []) as SeedRole[])];
   loadAccounts(put, roles, seeds['users'] as SeedUser[]);
   loadCmdbRules(put, seeds);
   for (const { table, values } of seeds.rows) {
+    if (otherEdition.has(table)) continue;
     const { '@': key, ...rest } = values;
     if (key === undefined) throw new Error(`Seed: a row of "${table}" has no "@" name.`);
     put(table, key, Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, resolveReference(store.schema, value)])));
@@ -121,8 +127,9 @@ function loadDictionary(put: Put, schema: Schema): void {
         reference_key: column.referenceKey ?? '',
         default_value: column.default ?? '',
         mandatory: String(column.mandatory === true),
+        read_only: String(column.readOnly === true),
         display: String(table.display === column.name),
-        unique: String(column.name === 'sys_id'),
+        unique: String(column.name === 'sys_id' || (table.unique?.length === 1 && table.unique[0] === column.name)),
         primary: String(column.name === 'sys_id'),
         active: 'true',
       });

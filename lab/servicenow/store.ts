@@ -13,11 +13,20 @@ export interface Row {
 
 export type Change = { op: 'put'; row: Row } | { op: 'delete'; table: string; sysId: string };
 
-/** A rule that runs before a record is written; it may change `values` (servicenow.md §2, §3). */
+/** What a business rule may know of a write beside its values. */
+export interface WriteContext {
+  /** The class that is written. */
+  table: Table;
+  nowText: string;
+  actor: string;
+}
+
+/** A rule that runs before a record is written (servicenow.md §2, §3). */
 export interface BusinessRule {
+  /** A table name; `*` for all. A rule of a table runs for those that extend it, too. */
   table: string;
-  /** `before` is undefined on insert. */
-  apply(values: Record<string, string>, before: Readonly<Record<string, string>> | undefined, nowText: string): void;
+  /** May change `values`; `before` is undefined on insert. @throws WriteAborted to stop the write */
+  apply(values: Record<string, string>, before: Readonly<Record<string, string>> | undefined, context: WriteContext): void;
 }
 
 /** The records of one instance, in memory. Every change bumps sys_mod_count and sys_updated_on. */
@@ -59,6 +68,14 @@ export class UniqueViolation extends Error {
     super(`Unique Key violation detected by database for ${table}`);
     this.name = 'UniqueViolation';
     this.table = table;
+  }
+}
+
+/** A business rule or data policy stopped a write; the message is what a REST answer says as its detail (403). */
+export class WriteAborted extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'WriteAborted';
   }
 }
 
@@ -117,8 +134,14 @@ export function createStore(schema: Schema, clock: LabClock): Store {
     lastNumbers.set(counter, next);
     return `${prefix}${String(next).padStart(7, '0')}`;
   };
-  const applyRules = (table: Table, values: Record<string, string>, before: Readonly<Record<string, string>> | undefined): void => {
-    for (const name of table.lineage) for (const rule of rules.get(name) ?? []) rule.apply(values, before, dateTime(clock.now()));
+  const applyRules = (
+    table: Table,
+    values: Record<string, string>,
+    before: Readonly<Record<string, string>> | undefined,
+    actor: string,
+  ): void => {
+    const context: WriteContext = { table, nowText: dateTime(clock.now()), actor };
+    for (const name of [...table.lineage, '*']) for (const rule of rules.get(name) ?? []) rule.apply(values, before, context);
   };
   const checkUnique = (table: Table, values: Record<string, string>, self?: string): void => {
     const unique = table.unique ?? [];
@@ -169,7 +192,7 @@ export function createStore(schema: Schema, clock: LabClock): Store {
       }
       const now = dateTime(clock.now());
       const sysId = options.sysId ?? newSysId();
-      applyRules(table, values, undefined);
+      applyRules(table, values, undefined, actor);
       checkUnique(table, values);
       if (table.number !== undefined && table.columns.has('number')) values['number'] ??= nextNumber(table, table.number.prefix);
       Object.assign(values, { sys_id: sysId, sys_created_on: now, sys_created_by: actor, sys_updated_on: now, sys_updated_by: actor });
@@ -187,7 +210,7 @@ export function createStore(schema: Schema, clock: LabClock): Store {
       const table = tableOf(row.table);
       countWrite(row.table);
       const next = { ...row.values, ...given };
-      applyRules(table, next, row.values);
+      applyRules(table, next, row.values, actor);
       if (Object.keys(next).every((name) => (next[name] ?? '') === (row.values[name] ?? ''))) return false;
       checkUnique(table, next, row.sysId);
       indexes.remove(row);

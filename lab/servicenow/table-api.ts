@@ -4,7 +4,7 @@ import { pageLinks, queryOf, wholeNumber } from './page-query.ts';
 import { propertyOf, runQuery } from './query/evaluate.ts';
 import { renderRow, type DisplayMode, type RenderOptions } from './render.ts';
 import type { Table } from './schema.ts';
-import { UniqueViolation, type Row, type Store } from './store.ts';
+import { UniqueViolation, WriteAborted, type Row, type Store } from './store.ts';
 import { BusinessRuleAbort, type WriteRules } from './write-rules.ts';
 import { writtenValues } from './written-values.ts';
 
@@ -130,7 +130,9 @@ function one(call: TableCall, sysId: string): ApiResponse {
 function insert(call: TableCall): ApiResponse {
   const { store, table, caller, access, request } = call;
   if (!access.may(caller, table, 'create')) throw refused('Insert');
-  const values = valuesOf(call, table, bodyOf(call));
+  const body = bodyOf(call);
+  if (access.refusesColumns(caller, table, columnsOf(body), 'create')) throw refused('Insert');
+  const values = valuesOf(call, body, 'create');
   call.writeRules.checkPolicies(table, values);
   const row = guarded(() => store.insert(table.name, values, caller.userName));
   const location = { location: `${call.apiBase}/table/${table.name}/${row.sysId}` };
@@ -146,7 +148,8 @@ function update(call: TableCall, sysId: string): ApiResponse {
   const row = readable(call, sysId);
   const rowTable = classOf(store, row);
   if (!access.may(caller, rowTable, 'write')) throw refused('Update');
-  const values = valuesOf(call, table, body);
+  if (access.refusesColumns(caller, rowTable, columnsOf(body), 'write')) throw refused('Update');
+  const values = valuesOf(call, body, 'write');
   call.writeRules.checkPolicies(rowTable, { ...row.values, ...values });
   guarded(() => store.update(row, values, caller.userName));
   if (request.headers['x-no-response-body'] === 'true') return { ...noContent(), status: 200 };
@@ -180,16 +183,21 @@ function bodyOf(call: TableCall): unknown {
   return jsonBody(call.request, megabytes >= 1 ? Math.min(megabytes, 25) * 1024 * 1024 : MAX_BODY_BYTES);
 }
 
-function valuesOf(call: TableCall, table: Table, body: unknown): Record<string, string> {
-  return writtenValues({ ...call, table, body, asDisplayValues: call.request.query.get('sysparm_input_display_value') === 'true' });
+function columnsOf(body: unknown): string[] {
+  return typeof body === 'object' && body !== null ? Object.keys(body) : [];
 }
 
-/** A business rule's abort is a 403 (errors/403_business_rule_abort.json); how a broken unique index is worded was not recorded. */
+function valuesOf(call: TableCall, body: unknown, operation: 'create' | 'write'): Record<string, string> {
+  return writtenValues({ ...call, body, operation, asDisplayValues: call.request.query.get('sysparm_input_display_value') === 'true' });
+}
+
+/** A rule that stopped the write is a 403 (errors/403_business_rule_abort.json); how a broken unique index is worded was not recorded. */
 export function guarded<T>(write: () => T): T {
   try {
     return write();
   } catch (error) {
-    if (error instanceof UniqueViolation || error instanceof BusinessRuleAbort) throw new ApiError(403, 'Operation Failed', error.message);
+    const isRefused = error instanceof UniqueViolation || error instanceof WriteAborted || error instanceof BusinessRuleAbort;
+    if (isRefused) throw new ApiError(403, 'Operation Failed', error.message);
     throw error;
   }
 }

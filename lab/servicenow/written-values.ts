@@ -12,6 +12,7 @@ export interface WriteInput {
   caller: Caller;
   table: Table;
   body: unknown;
+  operation: 'create' | 'write';
   /** `sysparm_input_display_value=true`: labels, names and local times instead of stored values (servicenow.md §5.2). */
   asDisplayValues: boolean;
 }
@@ -20,14 +21,14 @@ export interface WriteInput {
  * What a write stores. Unknown names, `sys_*` fields and fields that a field ACL keeps from the caller are left out without a word;
  * dictionary `mandatory` is not enforced (servicenow.md §5.2).
  */
-export function writtenValues({ store, access, caller, table, body, asDisplayValues }: WriteInput): Record<string, string> {
+export function writtenValues({ store, access, caller, table, body, operation, asDisplayValues }: WriteInput): Record<string, string> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ApiError(400, 'Exception while reading request', 'The payload is not a valid record object');
   }
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(body)) {
     const column = table.columns.get(name);
-    if (column === undefined || name.startsWith('sys_') || !access.mayWriteField(caller, table, name)) continue;
+    if (column === undefined || name.startsWith('sys_') || !access.mayWriteField(caller, table, name, operation)) continue;
     const input: unknown = asDisplayValues && typeof value === 'string' ? fromDisplayValue(store, table, column, value) : value;
     values[name] = storedValue(column, input);
   }

@@ -61,6 +61,18 @@ export function runQuery(store: Store, table: Table, text: string, context: Quer
   return { rows, unreadable, dropped, unknown };
 }
 
+/** A condition as rules of the instance hold it: an encoded query asked of one record. Fragments without effect are dropped. */
+export function recordMatcher(store: Store, table: Table, text: string): (row: Row) => boolean {
+  const bind = (condition: Condition): Bound[] => {
+    const path = resolvePath(store.schema, table, condition.field);
+    return path === undefined ? [] : [boundCondition(store, path, condition, { userSysId: '', mayRead: () => true })];
+  };
+  const alternatives = parseQuery(text).alternatives.map((anyOfs) =>
+    anyOfs.map((anyOf: AnyOf) => anyOf.flatMap(bind)).filter((bound) => bound.length > 0),
+  );
+  return (row) => alternatives.some((anyOfs) => anyOfs.every((anyOf) => anyOf.some((bound) => holds(store, row, bound))));
+}
+
 function returnsNoRows(store: Store): boolean {
   return propertyOf(store, 'glide.invalid_query.returns_no_rows') === 'true';
 }

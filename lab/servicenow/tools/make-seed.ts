@@ -5,31 +5,22 @@
  *
  * The seeds are what runs; this script only documents where they come from. See seed/README.md.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  columnChoices,
+  gradeWord,
+  namedClasses,
+  readJson,
+  tableGrade,
+  tableSources,
+  uniqueOf,
+  type ClassTreeEntry,
+  type SourceColumn,
+  type SourceTable,
+} from './dictionary-source.ts';
 import { typeOf, lengthOf, type LabTypes } from './guess-columns.ts';
 import { writeRuleSeeds } from './rule-seeds.ts';
-
-interface SourceColumn {
-  name: string;
-  label?: string;
-  type?: string;
-  max_length?: number;
-  reference?: string;
-  default?: string;
-  mandatory?: boolean;
-  grade: string;
-  display?: boolean;
-  read_only?: boolean;
-}
-
-interface SourceTable {
-  table: string;
-  label?: string;
-  super_class?: string;
-  display_column?: string;
-  columns: SourceColumn[];
-}
 
 interface SeedColumn {
   name: string;
@@ -39,8 +30,12 @@ interface SeedColumn {
   reference?: string;
   default?: string;
   mandatory?: boolean;
+  readOnly?: boolean;
   dialect?: string;
+  edition?: string;
   grade?: string;
+  /** How sure the type is, where that differs from the column itself. */
+  typeGrade?: string;
   lab?: string[];
 }
 
@@ -48,7 +43,9 @@ interface SeedTable {
   name: string;
   label: string;
   extends?: string;
+  extendsGrade?: string;
   display?: string;
+  edition?: string;
   number?: { prefix: string; grade?: string };
   unique?: { columns: string[]; grade: string; note?: string };
   grade?: string;
@@ -66,7 +63,11 @@ interface Additions extends LabTypes {
   choices: Record<string, Record<string, string>>;
 }
 
-const NOT_TABLES = new Set(['choices', 'cmdb-class-tree', 'identifiers', 'relation-types', 'roles']);
+interface Parent {
+  name: string;
+  grade: string;
+}
+
 /** Columns that every table has; evidenced on sys_metadata and on most platform tables. */
 const SYSTEM_COLUMNS: SeedColumn[] = [
   { name: 'sys_id', label: 'Sys ID', type: 'GUID', maxLength: 32, grade: 'seen-in-code' },
@@ -89,25 +90,28 @@ const tables = collectTables(dictionaryDir);
 writeTables('tables-platform.json', (name) => /^(sys|v_)/.test(name));
 writeTables('tables-cmdb.json', (name) => name.startsWith('cmdb'));
 writeTables('tables-security.json', (name) => name.startsWith('sn_'));
-writeRuleSeeds({ dictionaryDir, seedDir, choices: additions.choices, hasColumn });
+writeRuleSeeds({ dictionaryDir, seedDir, choices: additions.choices, columnChoices: columnChoices(dictionaryDir), hasColumn });
 
 function collectTables(dir: string): Map<string, SeedTable> {
-  const sources = readdirSync(dir)
-    .filter((file) => file.endsWith('.json') && !NOT_TABLES.has(file.slice(0, -5)))
-    .map((file) => readJson(join(dir, file)) as SourceTable);
-  const classTree = readJson(join(dir, 'cmdb-class-tree.json')) as { class: string; parent: string | null; grade: string }[];
-  const parents = new Map(classTree.map((entry) => [entry.class, entry.parent ?? undefined]));
+  const sources = tableSources(dir);
+  const classTree = readJson(join(dir, 'cmdb-class-tree.json')) as ClassTreeEntry[];
+  const treeEntries = new Map(classTree.map((entry) => [entry.class, entry]));
   const known = new Map(sources.map((source) => [source.table, source]));
-  for (const { class: name, parent } of classTree) {
-    if (!known.has(name) && parent !== null && known.has(parent)) known.set(name, { table: name, columns: [] });
-  }
-  const parentOf = (name: string): string | undefined => {
-    const stated = known.get(name)?.super_class ?? parents.get(name);
-    if (stated !== undefined) return stated;
-    return name.startsWith('cmdb_ci_') ? 'cmdb_ci' : undefined;
+  const added = new Set(additions.tables.map(({ name }) => name));
+  // Classes that only the tree or an identification rule names are tables of an instance, too.
+  for (const name of namedClasses(dir, classTree)) if (!known.has(name) && !added.has(name)) known.set(name, { table: name, columns: [] });
+  const parentOf = (name: string): Parent | undefined => {
+    const source = known.get(name);
+    if (typeof source?.super_class === 'string') return { name: source.super_class, grade: gradeWord(source.super_class_grade) };
+    const entry = treeEntries.get(name);
+    if (typeof entry?.parent === 'string') return { name: entry.parent, grade: entry.grade };
+    return name.startsWith('cmdb_ci_') ? { name: 'cmdb_ci', grade: 'lab' } : undefined;
   };
   const collected = new Map<string, SeedTable>();
-  for (const source of known.values()) collected.set(source.table, seedTable(source, parentOf(source.table), known, parentOf));
+  for (const source of known.values()) {
+    const table = seedTable(source, parentOf(source.table), known, parentOf);
+    collected.set(source.table, { ...table, grade: tableGrade(source, treeEntries.get(source.table)?.grade) });
+  }
   for (const table of additions.tables) {
     const isRoot = table.extends === undefined;
     collected.set(table.name, { ...table, columns: [...(isRoot ? SYSTEM_COLUMNS : []), ...table.columns.map(asLabColumn)] });
@@ -117,12 +121,12 @@ function collectTables(dir: string): Map<string, SeedTable> {
 
 function seedTable(
   source: SourceTable,
-  parent: string | undefined,
+  parent: Parent | undefined,
   known: Map<string, SourceTable>,
-  parentOf: (name: string) => string | undefined,
+  parentOf: (name: string) => Parent | undefined,
 ): SeedTable {
   const inherited = new Set<string>();
-  for (let ancestor = parent; ancestor !== undefined; ancestor = parentOf(ancestor)) {
+  for (let ancestor = parent?.name; ancestor !== undefined; ancestor = parentOf(ancestor)?.name) {
     for (const column of known.get(ancestor)?.columns ?? []) inherited.add(column.name);
     for (const column of SYSTEM_COLUMNS) inherited.add(column.name);
     inherited.add('sys_class_name');
@@ -137,11 +141,11 @@ function seedTable(
   for (const column of additions.columns[source.table] ?? []) columns.set(column.name, asLabColumn(column));
   const display = additions.display[source.table] ?? source.display_column ?? displayOf(source, columns);
   const number = additions.numbers[source.table];
-  const unique = additions.unique[source.table];
+  const unique = additions.unique[source.table] ?? uniqueOf(source);
   return {
     name: source.table,
     label: source.label ?? labelOf(source.table),
-    ...(parent === undefined ? {} : { extends: parent }),
+    ...(parent === undefined ? {} : { extends: parent.name, extendsGrade: parent.grade }),
     ...(display === undefined ? {} : { display }),
     ...(number === undefined ? {} : { number: { ...number, grade: number.grade ?? 'lab' } }),
     ...(unique === undefined ? {} : { unique }),
@@ -157,6 +161,7 @@ function seedColumn(table: string, column: SourceColumn): SeedColumn {
   const reference = type.reference ?? column.reference;
   const defaultValue = additions.defaults[key] ?? plainDefault(column.default);
   const dialect = additions.dialects[key];
+  const edition = isUsemColumn(table, column) ? 'usem' : undefined;
   return {
     name: column.name,
     label: column.label ?? labelOf(column.name),
@@ -165,10 +170,19 @@ function seedColumn(table: string, column: SourceColumn): SeedColumn {
     ...(reference === undefined ? {} : { reference }),
     ...(defaultValue === undefined ? {} : { default: defaultValue }),
     ...(column.mandatory === true ? { mandatory: true } : {}),
+    ...(column.read_only === true ? { readOnly: true } : {}),
     ...(dialect === undefined ? {} : { dialect }),
+    ...(edition === undefined ? {} : { edition }),
     grade: column.grade,
+    ...(column.type_grade === undefined || column.type_grade === column.grade || type.lab ? {} : { typeGrade: column.type_grade }),
     ...(lab.length === 0 ? {} : { lab }),
   };
+}
+
+/** Columns of findings that only the migration page of USEM prints (servicenow.md §1.8): a classic instance lacks them. */
+function isUsemColumn(table: string, column: SourceColumn): boolean {
+  const pages = (column.source ?? '').split('; ');
+  return table.startsWith('sn_vul') && pages.every((page) => page.endsWith('sem-migration-prereq-reference-data.md'));
 }
 
 /** Default values that are scripts, or that mean "none", are no values. */
@@ -215,8 +229,4 @@ function writeTables(file: string, belongs: (name: string) => boolean): void {
     return `    ${JSON.stringify(head).slice(0, -1)},"columns":[${lines === '' ? '' : `\n${lines}`}]}`;
   });
   writeFileSync(join(seedDir, file), `{\n  "tables": [\n${text.join(',\n')}\n  ]\n}\n`);
-}
-
-function readJson(path: string): unknown {
-  return JSON.parse(readFileSync(path, 'utf8'));
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-interface IdentifierRule {
+export interface IdentifierRule {
   class: string;
   rule_name?: string;
   independent?: boolean;
@@ -14,7 +14,7 @@ interface IdentifierRule {
   note?: string;
 }
 
-interface Relation {
+export interface Relation {
   parent: string;
   relation: string;
   child: string;
@@ -26,10 +26,18 @@ interface ChoiceEntry {
   grade: string;
 }
 
+export interface ColumnChoices {
+  /** `table.column` */
+  key: string;
+  values: Record<string, string>;
+  grade: string;
+}
+
 interface Options {
   dictionaryDir: string;
   seedDir: string;
   choices: Record<string, Record<string, string>>;
+  columnChoices: ColumnChoices[];
   hasColumn: (table: string, column: string) => boolean;
 }
 
@@ -191,6 +199,7 @@ function choiceSeeds(evidenced: Record<string, ChoiceEntry>, options: Options): 
     }
   };
   for (const [key, { values, grade }] of Object.entries(evidenced)) add(key, values ?? {}, grade);
+  for (const { key, values, grade } of options.columnChoices) add(key, values, grade);
   add('cmdb_ci.discovery_source', { 'IBM Guardium': 'IBM Guardium' }, 'seen-in-code');
   add(
     'sn_vul_entry.normalized_severity',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startLab, type Answer, type StartedLab } from './start.ts';
+import { setProperty, startLab, type Answer, type StartedLab } from './start.ts';
 
 let started: StartedLab;
 let owner: string;
@@ -118,7 +118,7 @@ describe('Attachment API (servicenow.md §5.6, c_AttachmentAPI)', () => {
   });
 
   it('com.glide.attachment.max_size is a limit in MB', async () => {
-    await started.admin('POST', '/servicenow/rows/sys_properties', { name: 'com.glide.attachment.max_size', value: '1' });
+    await setProperty(started, 'com.glide.attachment.max_size', '1');
     await expect(upload('large', Buffer.alloc(1024 * 1024 + 1))).resolves.toMatchObject({ status: 413 });
     await expect(upload('fits', Buffer.alloc(1024 * 1024))).resolves.toMatchObject({ status: 201 });
   });

@@ -76,6 +76,8 @@ describe('the lab as a process (design §8)', () => {
       '20',
       '--batch-quota-ms',
       '5000',
+      '--profile',
+      'strict',
     ]);
     const again = JSON.parse(await readFile(labFile, 'utf8')) as LabFile;
     expect(again.serviceNow).toEqual(lab.serviceNow);
@@ -83,6 +85,8 @@ describe('the lab as a process (design §8)', () => {
     expect(again.admin.url).toBe(lab.admin.url);
     const latency = await fetch(`${again.admin.url}/servicenow/latency`);
     await expect(latency.json()).resolves.toMatchObject({ perRequestMs: 30, perWriteMs: 1, threads: 4, queueLimit: 20 });
+    const profile = await fetch(`${again.admin.url}/servicenow/profile`);
+    await expect(profile.json()).resolves.toEqual({ profile: 'strict' });
     await expect(stop(second.child, 'SIGINT')).resolves.toBe(0);
   });
 });

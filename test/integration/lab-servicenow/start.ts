@@ -136,3 +136,11 @@ function parse(text: string): unknown {
     return undefined;
   }
 }
+
+/** Gives a property of the instance another value, whether it has a row already or not. */
+export async function setProperty(started: Pick<StartedLab, 'admin'>, name: string, value: string): Promise<void> {
+  const { rows } = (await started.admin('GET', '/servicenow/rows/sys_properties')) as { rows: Record<string, string>[] };
+  const existing = rows.find((row) => row['name'] === name)?.['sys_id'];
+  if (existing === undefined) await started.admin('POST', '/servicenow/rows/sys_properties', { name, value });
+  else await started.admin('PATCH', `/servicenow/rows/sys_properties/${existing}`, { value });
+}

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startLab, type StartedLab } from './start.ts';
+import { setProperty, startLab, type StartedLab } from './start.ts';
 
 let started: StartedLab;
 
@@ -61,13 +61,11 @@ describe('bodies', () => {
   });
 
   it('errors/payload_too_large.json: glide.rest.max_content_length sets the limit, 25 MB at most', async () => {
-    await started.admin('POST', '/servicenow/rows/sys_properties', { name: 'glide.rest.max_content_length', value: '1' });
+    await setProperty(started, 'glide.rest.max_content_length', '1');
     const large = await started.post(TESTS, { description: 'x'.repeat(1024 * 1024) });
     expect(large).toMatchObject({ status: 400, json: { error: { message: 'Exception while reading request' } } });
     expect(large.json.error.detail).toContain('Max allowed: 1048576 bytes.');
-    const { rows } = await started.admin('GET', '/servicenow/rows/sys_properties');
-    const property = rows.find((row) => row['name'] === 'glide.rest.max_content_length');
-    await started.admin('PATCH', `/servicenow/rows/sys_properties/${String(property?.['sys_id'])}`, { value: '10' });
+    await setProperty(started, 'glide.rest.max_content_length', '10');
   });
 
   it('an answer in XML where XML alone is accepted, errors too', async () => {

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeItems, item, runBatch } from './batch-helper.ts';
-import { startLab, type StartedLab } from './start.ts';
+import { setProperty, startLab, type StartedLab } from './start.ts';
 
 const TESTS = '/api/now/table/sn_vulc_test';
 
@@ -91,7 +91,7 @@ describe('Batch: limits (servicenow.md §5.4, batch-api)', () => {
   it('the properties move the limits: input up to 10 MB, output down', async () => {
     const large = item('1', 'POST', TESTS, { source: 'input', description: 'x'.repeat(5 * 1024 * 1024) });
     await expect(runBatch(started, [large])).resolves.toMatchObject({ json: { unserviced_requests: ['1'] } });
-    await started.admin('POST', '/servicenow/rows/sys_properties', { name: 'glide.rest.batch.max.inputSize', value: '6' });
+    await setProperty(started, 'glide.rest.batch.max.inputSize', '6');
     const answer = await runBatch(started, [large]);
     expect(decodeItems(answer)).toMatchObject([{ id: '1', status: 201 }]);
   });

@@ -186,7 +186,9 @@ const roleInheritance: Driver = ({ exchanges }) => {
     const { store } = started.lab;
     const insert = (table: string, values: Record<string, string>): string => store.insert(table, values, 'admin').sysId;
     store.insert('sys_user', { user_name: 'abel.tuter' }, 'admin', { sysId: userId });
-    const [cloud, viewer] = ['cloud_user', 'pa_viewer'].map((name) => insert('sys_user_role', { name }));
+    const roleOf = (name: string): string =>
+      [...store.rows('sys_user_role')].find(({ values }) => values['name'] === name)?.sysId ?? insert('sys_user_role', { name });
+    const [cloud, viewer] = ['cloud_user', 'pa_viewer'].map(roleOf);
     insert('sys_user_role_contains', { role: cloud!, contains: viewer! });
     insert('sys_user_has_role', { user: userId, role: cloud!, state: 'active', inherited: 'false' });
     const group = insert('sys_user_group', { name: 'Azure Operators' });
