@@ -17,8 +17,10 @@ const rooms = {
     'src/observability',
     'src/ledger',
     'src/preflight',
+    // docs/decisions/reconcile.md: what a person types is brought into the normal form before the ledger is asked.
+    'src/inventory',
     'workflows/contract',
-    'activities/(index|create-context|doctor)',
+    'activities/(index|create-context|doctor|find-pairs)',
   ],
 };
 

@@ -115,6 +115,12 @@ function timeoutsOf({ transactionQuotaMs, batchTransactionQuotaMs }: ServiceNowS
   return { requestMs: transactionQuotaMs + beyondQuotaMs, batchMs: batchTransactionQuotaMs + beyondQuotaMs };
 }
 
+/** A slot is held longer than any request may take, so that it is never taken twice by the living. */
+export function slotHoldMs(settings: ServiceNowSettings): number {
+  const { requestMs, batchMs } = timeoutsOf(settings);
+  return Math.max(longestAzureRequestMs, requestMs, batchMs) + beyondQuotaMs;
+}
+
 export function openAzure(settings: AzureSettings, credential: CredentialChoice, clock: Clock): AzureConnection {
   return createAzureConnection({
     cloud:
@@ -161,9 +167,7 @@ export function authOf({ auth }: ServiceNowSettings): ServiceNowAuth {
 
 async function openClients(config: Configuration, ledger: Ledger, connections: Connections, run: RunHandle): Promise<DeploymentClients> {
   const settings = deploymentConfig(config, run.deployment);
-  // A slot is held longer than any request may take, so that it is never taken twice by the living.
-  const { requestMs, batchMs } = timeoutsOf(config.serviceNow);
-  const holdMs = Math.max(longestAzureRequestMs, requestMs, batchMs) + beyondQuotaMs;
+  const holdMs = slotHoldMs(config.serviceNow);
   const gateTo = (slotKey: string, slots: number): Promise<Gate> => createGate(ledger.database, run, { slotKey, slots, holdMs });
   const azure = connections.azure(settings);
   const serviceNow = connections.serviceNow();

@@ -16,6 +16,11 @@ export function integrationInstanceKey(deployment: DeploymentName): string {
   return `defender-sync/${deployment}`;
 }
 
+/** The deployment whose integration instance has this key; undefined for keys that are none of ours. */
+export function deploymentOfInstanceKey(key: string): string | undefined {
+  return /^defender-sync\/(.+)$/.exec(key)?.[1];
+}
+
 export function integrationRecordKey(deployment: DeploymentName, integration: IntegrationName): string {
   return `${integrationInstanceKey(deployment)}/${integration}`;
 }

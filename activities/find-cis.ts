@@ -9,11 +9,13 @@ export interface FoundCi {
   readonly sysId: SysId;
   readonly className: string;
   readonly match: CiMatch;
+  /** What it was found by, in words: kept as history. */
+  readonly evidence: string;
 }
 
 type Resource = ClaimedCi & { readonly identity: Extract<CiIdentity, { type: 'resource' }> };
 
-const queryBytes = 6_000;
+export const queryBytes = 6_000;
 const lookupsPerBatch = 25;
 
 /**
@@ -59,7 +61,12 @@ async function findByDiscoveredItem(
     const ci = shaped.get(valueOf(row, sourceId).toLowerCase());
     const sysId = valueOf(row, cmdbCi);
     if (!ci || sysId === '' || found.has(ci.key)) continue;
-    found.set(ci.key, { sysId: sysId as SysId, className: valueOf(row, `${cmdbCi}.sys_class_name`), match: 'discovered-item' });
+    found.set(ci.key, {
+      sysId: sysId as SysId,
+      className: valueOf(row, `${cmdbCi}.sys_class_name`),
+      match: 'discovered-item',
+      evidence: `discovered item ${valueOf(row, 'sys_id')}`,
+    });
   }
 }
 
@@ -92,7 +99,12 @@ async function findByObjectId(
     for (const row of rows) {
       const ci = wanted.get(resourceNormalForm(valueOf(row, 'object_id')));
       if (!ci || found.has(ci.key)) continue;
-      found.set(ci.key, { sysId: valueOf(row, 'sys_id') as SysId, className: valueOf(row, 'sys_class_name'), match: 'lookup-rule' });
+      found.set(ci.key, {
+        sysId: valueOf(row, 'sys_id') as SysId,
+        className: valueOf(row, 'sys_class_name'),
+        match: 'lookup-rule',
+        evidence: `object_id in ${className}`,
+      });
     }
   }
 }
@@ -103,14 +115,14 @@ function resourceNormalForm(objectId: string): string {
   return !('invalid' in parsed) && parsed.kind === 'resource' ? parsed.resourceId : objectId.toLowerCase();
 }
 
-interface Lookup {
+export interface Lookup {
   readonly table: string;
   readonly query: ReturnType<typeof query>;
   readonly fields: readonly string[];
 }
 
 /** Sends many lookups in few Batch requests; one that the Batch did not get to, or that fills its page, is asked alone. */
-async function lookUp(client: ServiceNowClient, lookups: readonly Lookup[], signal: AbortSignal): Promise<Row[]> {
+export async function lookUp(client: ServiceNowClient, lookups: readonly Lookup[], signal: AbortSignal): Promise<Row[]> {
   const limit = 1_000;
   const items = lookups.map((one, index): BatchItem =>
     client.table.listItem(String(index), one.table, { query: one.query, fields: one.fields, limit }),

@@ -1,9 +1,20 @@
-import type { IntegrationInput, RunMode, RunOutcome, RunRef, IntegrationResult, CheckFinding } from '../workflows/contract.ts';
+import type {
+  CheckFinding,
+  IntegrationInput,
+  IntegrationResult,
+  ReconcileCounts,
+  ReconcileRef,
+  ReconcileRequest,
+  RunMode,
+  RunOutcome,
+  RunRef,
+} from '../workflows/contract.ts';
 import type { ActivityContext } from './context.ts';
 import { derive, deriveForCis } from './derive.ts';
 import { observe, openScans, type Left } from './observe.ts';
 import { prepareInstance } from './publish-engine-records.ts';
 import { publish } from './publish.ts';
+import { beginReconcile, finishReconcile, reconcilePairs, reconcileScope } from './reconcile.ts';
 import { resolveCis } from './resolve-cis.ts';
 import { refreshStatistics } from '../src/ledger/index.ts';
 import { beginRun, finishIntegration, finishRun, preflight } from './run-lifecycle.ts';
@@ -26,6 +37,22 @@ export interface Activities {
   finishRun(input: { readonly run: RunRef; readonly outcome: RunOutcome; readonly integrations: readonly IntegrationResult[] }): Promise<{
     readonly seconds: number;
   }>;
+  /** Whose locks a reconcile needs. */
+  reconcileScope(request: ReconcileRequest): Promise<{
+    readonly deployments: readonly string[];
+    readonly pairs: number;
+    readonly setId: string;
+  }>;
+  beginReconcile(input: {
+    readonly request: ReconcileRequest;
+    readonly setId: string;
+    readonly workflowRunId: string;
+    readonly locks: readonly { readonly deployment: string; readonly workflowRunId: string }[];
+  }): Promise<ReconcileRef>;
+  reconcilePairs(ref: ReconcileRef): Promise<Left>;
+  finishReconcile(
+    input: ReconcileRef & { readonly outcome: 'succeeded' | 'failed' | 'cancelled' },
+  ): Promise<ReconcileCounts & { readonly outcome: 'succeeded' | 'degraded' | 'failed' | 'cancelled' }>;
 }
 
 /** Makes the activities over one context; every one of them runs inside `runStep`. */
@@ -48,5 +75,9 @@ export function createActivities(context: ActivityContext): Activities {
     publish: (input) => runStepOnFreshStatistics((step) => publish(context, input, step)),
     finishIntegration: (input) => runStepOnFreshStatistics((step) => finishIntegration(context, input, step)),
     finishRun: (input) => runStep(() => finishRun(context, input)),
+    reconcileScope: (request) => runStep(() => reconcileScope(context, request)),
+    beginReconcile: (input) => runStep(() => beginReconcile(context, input)),
+    reconcilePairs: (ref) => runStepOnFreshStatistics((step) => reconcilePairs(context, ref, step)),
+    finishReconcile: (input) => runStep(() => finishReconcile(context, input)),
   };
 }

@@ -166,6 +166,7 @@ function outcomeOf(key: CiKey, answer: IreAnswer, itemIndex: number, tries: numb
         sysId: item.sysId,
         className: item.className,
         match: item.outcome === 'inserted' ? 'created-by-ire' : 'matched-by-ire',
+        evidence: `identification engine: ${item.operation}`,
       };
     case 'retry':
       if (tries >= triesPerCi) return { key, outcome: 'parked', because: `${item.code}: still refused after ${tries} tries` };

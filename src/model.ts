@@ -277,7 +277,7 @@ export interface Derived {
 }
 
 /** How a CI came to be known; becomes the discovered item's matching type. */
-export type CiMatch = 'discovered-item' | 'lookup-rule' | 'matched-by-ire' | 'created-by-ire';
+export type CiMatch = 'discovered-item' | 'lookup-rule' | 'matched-by-ire' | 'created-by-ire' | 'reconciled';
 
 export interface ResolvedCi {
   readonly key: CiKey;

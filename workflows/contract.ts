@@ -9,6 +9,8 @@ export const workflowTypes = {
   syncDeployment: 'syncDeployment',
   runIntegration: 'runIntegration',
   dispatch: 'dispatch',
+  reconcileCis: 'reconcileCis',
+  holdDeployment: 'holdDeployment',
 } as const;
 
 export const defaultTaskQueue = 'defender-sync';
@@ -35,6 +37,11 @@ export function integrationWorkflowId(deployment: string, integration: Integrati
 /** What a Schedule starts; Temporal appends the scheduled time to it. */
 export function dispatchWorkflowId(deployment: string): string {
   return `dispatch/${deployment}`;
+}
+
+/** One reconcile of a list of pairs at a time, and one that takes a reconcile back. */
+export function reconcileWorkflowId(request: ReconcileRequest): string {
+  return request.type === 'apply' ? `cis-reconcile/${request.setId}` : `cis-reconcile/undo/${request.reconcileId}`;
 }
 
 export function scheduleId(deployment: string): string {
@@ -120,6 +127,81 @@ export interface DispatchInput {
 export type DispatchResult =
   | { readonly dispatched: 'started'; readonly workflowId: string }
   | { readonly dispatched: 'already-running'; readonly workflowId: string; readonly because: string };
+
+// ------------------------------------------------------------------------------------------------------------- reconcile
+
+/** What is to be re-pointed: the pairs of a list (or the one of a resource), as they were shown; or a reconcile is taken back. */
+export type ReconcileRequest =
+  | { readonly type: 'apply'; readonly setId: string; readonly only: string | null }
+  | { readonly type: 'undo'; readonly reconcileId: string };
+
+export interface ReconcileInput {
+  readonly request: ReconcileRequest;
+  /** Who asked: `cli`, `script`. */
+  readonly startedBy: string;
+}
+
+/** Memo of a reconcile, and of the locks that it holds: what somebody who meets one of them is told. */
+export interface ReconcileMemo {
+  readonly mode: 'reconcile';
+  /** The list of pairs, or the reconcile that is taken back. */
+  readonly planId: string;
+  readonly only: string | null;
+}
+
+export function reconcileMemo(request: ReconcileRequest): ReconcileMemo {
+  if (request.type === 'undo') return { mode: 'reconcile', planId: request.reconcileId, only: null };
+  return { mode: 'reconcile', planId: request.setId, only: request.only };
+}
+
+export function reconcileSummary(request: ReconcileRequest): string {
+  if (request.type === 'undo') return `Undo reconcile ${request.reconcileId}`;
+  return `Reconcile pairs ${request.setId}${request.only === null ? '' : ' (one of them)'}`;
+}
+
+/** One deployment's part in a reconcile: the run under which its records are written, and the fence that it holds. */
+export interface ReconcileRun {
+  readonly deployment: string;
+  readonly run: string;
+  readonly fence: number;
+}
+
+export interface ReconcileRef {
+  readonly reconcile: string;
+  /** In configured order. */
+  readonly runs: readonly ReconcileRun[];
+  readonly undo: boolean;
+}
+
+export interface ReconcileCounts {
+  /** Pairs whose items point at the other CI now; were there before; were refused, because something changed; failed on the way. */
+  readonly moved: number;
+  readonly unchanged: number;
+  readonly refused: number;
+  readonly parked: number;
+  /** Records that the engine re-pointed, and results that are left to the platform. */
+  readonly items: number;
+  readonly results: number;
+  readonly leftToPlatform: number;
+}
+
+export type ReconcileResult = ReconcileCounts & {
+  /** Null when it was refused before it began. */
+  readonly reconcile: string | null;
+  readonly outcome: 'succeeded' | 'degraded' | 'failed' | 'refused' | 'cancelled';
+  readonly because: string | null;
+  readonly deployments: readonly string[];
+  /** Workflow id of the lock that somebody else holds, where that is why it was refused. */
+  readonly heldBy: string | null;
+};
+
+/** Told to a held lock when the work is done. */
+export const releaseSignalName = 'release';
+
+export interface HoldInput {
+  readonly deployment: string;
+  readonly request: ReconcileRequest;
+}
 
 // ------------------------------------------------------------------------------------------------------ search attributes
 

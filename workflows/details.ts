@@ -2,7 +2,14 @@
  * What the Web UI shows about a workflow while it runs and after it ended: markdown for someone who never saw the code.
  * Pure text; nothing here decides anything.
  */
-import { integrationOrder, type CheckFinding, type IntegrationName, type IntegrationResult, type RunOutcome } from './contract.ts';
+import {
+  integrationOrder,
+  type CheckFinding,
+  type IntegrationName,
+  type IntegrationResult,
+  type ReconcileResult,
+  type RunOutcome,
+} from './contract.ts';
 
 /** What an integration is, below the summary of its workflow. */
 export const integrationDetails: Readonly<Record<IntegrationName, string>> = {
@@ -92,5 +99,18 @@ export function integrationOverview(result: IntegrationResult): string {
     `**${result.integration}** · ${result.outcome}${result.because === null ? '' : `: ${prose(result.because)}`}`,
     '',
     `read ${result.read} · created ${result.created} · updated ${result.updated} · parked ${result.parked} · scopes: ${scopes.join(', ')}`,
+  ].join('\n');
+}
+
+/** A reconcile: what became of the pairs. */
+export function reconcileOverview(result: ReconcileResult): string {
+  const { reconcile, outcome, because, moved, unchanged, refused, parked, items, results, leftToPlatform } = result;
+  return [
+    `**${reconcile === null ? 'Reconcile' : `Reconcile ${reconcile}`}** · ${outcome}${because === null ? '' : `: ${prose(because)}`}`,
+    '',
+    `pairs: ${moved} re-pointed · ${unchanged} as they were · ${refused} refused · ${parked} parked`,
+    '',
+    `records: ${items} discovered items · ${results} results${leftToPlatform > 0 ? ` · ${leftToPlatform} results left to the platform` : ''}`,
+    ...(reconcile === null ? [] : ['', `Take it back with \`defender-sync cis reconcile --undo ${reconcile}\`.`]),
   ].join('\n');
 }

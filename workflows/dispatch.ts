@@ -34,7 +34,7 @@ export async function dispatch(input: DispatchInput): Promise<DispatchResult> {
     return { dispatched: 'started', workflowId };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    const because = `another run of ${input.deployment} is still open and holds the lock; it is a full reading, so nothing is missed`;
+    const because = `another run of ${input.deployment}, or a reconcile, is still open and holds the lock; every run is a full reading, so nothing is missed`;
     setCurrentDetails(`\`${workflowId}\`: ${because}`);
     return { dispatched: 'already-running', workflowId, because };
   }

@@ -74,7 +74,8 @@ async function finishCancelled(input: IntegrationInput): Promise<void> {
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: 'cancelled' }]);
 }
 
-async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {
+/** Repeats a time-boxed step until it leaves nothing; shared with reconcile-cis.ts. */
+export async function untilNothingIsLeft(step: () => Promise<Left>): Promise<void> {
   let before = Number.POSITIVE_INFINITY;
   let stalledRounds = 0;
   let idleRounds = 0;

@@ -1,8 +1,10 @@
 /** What every command is handed. */
 import type { Configuration, Environment } from '../config/index.ts';
 import type { DoctorOptions } from '../../activities/doctor.ts';
+import type { FindPairsOptions } from '../../activities/find-pairs.ts';
 import type { CheckFinding } from '../../workflows/contract.ts';
 import type { TemporalAddress } from '../temporal/connect.ts';
+import type { PairSet } from '../ledger/index.ts';
 import type { Clock } from '../observability/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Interrupts } from './interrupts.ts';
@@ -25,6 +27,7 @@ export interface CliContext {
 export interface Engine {
   readonly startWorker: (options: WorkerOptions) => Promise<RunningWorker>;
   readonly runDoctor: (options: DoctorOptions) => Promise<readonly CheckFinding[]>;
+  readonly findPairs: (options: FindPairsOptions) => Promise<{ readonly looked: number; readonly set: PairSet | undefined }>;
 }
 
 export interface WorkerOptions {

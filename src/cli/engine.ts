@@ -2,6 +2,7 @@
 import { Runtime, makeTelemetryFilterString, type LogLevel, type LogMetadata, type Logger as TemporalLogger } from '@temporalio/worker';
 import { createContext } from '../../activities/create-context.ts';
 import { runDoctor } from '../../activities/doctor.ts';
+import { findPairs } from '../../activities/find-pairs.ts';
 import { createActivities } from '../../activities/index.ts';
 import { createFailpoints } from '../observability/failpoints.ts';
 import type { Clock } from '../observability/clock.ts';
@@ -12,7 +13,11 @@ import type { Engine, RunningWorker, WorkerOptions } from './context.ts';
 import { withReleases } from './releases.ts';
 
 export function createEngine(clock: Clock): Engine {
-  return { startWorker: (options) => startWorker(options, clock), runDoctor: (options) => runDoctor(options, clock) };
+  return {
+    startWorker: (options) => startWorker(options, clock),
+    runDoctor: (options) => runDoctor(options, clock),
+    findPairs: (options) => findPairs(options, clock),
+  };
 }
 
 async function startWorker(options: WorkerOptions, clock: Clock): Promise<RunningWorker> {

@@ -17,6 +17,7 @@ const args = process.argv.slice(2);
 const lazyEngine: Engine = {
   startWorker: async (options) => (await import('./engine.ts')).createEngine(systemClock).startWorker(options),
   runDoctor: async (options) => (await import('./engine.ts')).createEngine(systemClock).runDoctor(options),
+  findPairs: async (options) => (await import('./engine.ts')).createEngine(systemClock).findPairs(options),
 };
 
 function contextOf({ config, verbose }: GlobalOptions): CliContext {

@@ -90,6 +90,15 @@ function addRunCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/doctor.ts')).doctorCommand(context, { deployment, json: options.json === true }))(),
     );
   program
+    .command('explain')
+    .description('tell the story of a resource: who saw it, which CI it is, and every write made for it')
+    .argument('<resource>', 'its id in any spelling, an image digest, or the sys_id of its CI or of one of its records')
+    .option(...json)
+    .action((resource: string, options: { json?: boolean }) =>
+      run(async (context) => (await import('./commands/explain.ts')).explainCommand(context, { resource, json: options.json === true }))(),
+    );
+  addCiCommands(program.command('cis').description('placeholder CIs, and what Discovery made beside them'), run);
+  program
     .command('schedules')
     .description('manage the schedules')
     .command('apply')
@@ -100,6 +109,39 @@ function addRunCommands(program: Command, run: Run): void {
       run(async (context) =>
         (await import('./commands/schedules.ts')).schedulesApplyCommand(context, {
           dryRun: options.dryRun === true,
+          json: options.json === true,
+        }),
+      )(),
+    );
+}
+
+function addCiCommands(cis: Command, run: Run): void {
+  cis
+    .command('pairs')
+    .description('list placeholders that have a class-specific CI beside them, with the evidence; only reads the instance')
+    .option(...json)
+    .action((options: { json?: boolean }) =>
+      run(async (context) => (await import('./commands/cis-pairs.ts')).cisPairsCommand(context, { json: options.json === true }))(),
+    );
+  cis
+    .command('reconcile')
+    .description('re-point discovered items and results from placeholders to their specific CIs, exactly as listed; or take that back')
+    .argument('[pairs]', 'the id of a list of pairs')
+    .option('--only <resource>', 'only the pair of this resource, by its id in any spelling')
+    .option('--undo <reconcile>', 'put back what this reconcile re-pointed')
+    .option('--yes', 'do not ask')
+    .option(...json)
+    .addHelpText(
+      'after',
+      '\nA pair that changed since it was listed is refused, with the difference. No CI is deleted or retired: the placeholder stays, unused.',
+    )
+    .action((pairs: string | undefined, options: { only?: string; undo?: string; yes?: boolean; json?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/cis-reconcile.ts')).cisReconcileCommand(context, {
+          setId: pairs,
+          only: options.only,
+          undo: options.undo,
+          yes: options.yes === true,
           json: options.json === true,
         }),
       )(),

@@ -34,6 +34,9 @@ const endpointsOfCloud = {
   },
 } as const;
 
+/** More than a year: last year's audit can still be answered. */
+const defaultHistoryDays = 400;
+
 interface Place {
   /** Absolute path of the configuration file. */
   readonly file: string;
@@ -49,7 +52,7 @@ export function buildConfiguration(content: FileContent, place: Place): Configur
     file: place.file,
     stateDir: builder.path(content.stateDir ?? '.defender-sync'),
     temporal: builder.temporal(content.temporal),
-    ledger: { url: builder.secret(content.ledger?.url) },
+    ledger: { url: builder.secret(content.ledger?.url), historyDays: content.ledger?.historyDays ?? defaultHistoryDays },
     serviceNow: builder.serviceNow(content.serviceNow),
     deployments: content.deployments.map((deployment, precedence) => builder.deployment(deployment, precedence)),
   };

@@ -302,7 +302,10 @@ export const fileShape = section(
   {
     stateDir: path('a folder', '.defender-sync').optional(),
     temporal: temporal.optional(),
-    ledger: section({ url: secret.optional() }, 'url: { env: LEDGER_URL }').optional(),
+    ledger: section(
+      { url: secret.optional(), historyDays: wholeNumber(1, 36_500, 'days').optional() },
+      'url: { env: LEDGER_URL }',
+    ).optional(),
     serviceNow,
     deployments: listOf(deployment, 'deployments', '- name: production'),
   },

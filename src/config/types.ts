@@ -40,6 +40,8 @@ export interface TlsSettings {
 export interface LedgerSettings {
   /** A PostgreSQL URL; undefined: the embedded server in the state folder. */
   readonly url: Secret | undefined;
+  /** How long the history of writes is kept, for `explain`. */
+  readonly historyDays: number;
 }
 
 export type ServiceNowAuth =

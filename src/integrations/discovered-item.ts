@@ -20,6 +20,7 @@ const matchingTypes: Readonly<Record<CiMatch, string | undefined>> = {
   'lookup-rule': 'matched_by_cilookup',
   'matched-by-ire': 'matched_by_ire',
   'created-by-ire': 'created_by_ire',
+  reconciled: 'manual',
 };
 
 /** Key of a deployment's discovered item for a resource. */

@@ -4,7 +4,15 @@ export type { ResourceFacts } from './ci-identity.ts';
 export { buildIrePayloads } from './ire-payload.ts';
 export type { BuiltPayload, IreItem, IreOptions, IrePayload, IreRelation, UnplacedRequest } from './ire-payload.ts';
 export { regionCode, regionName } from './regions.ts';
-export { accountClass, ciClasses, datacenterClassOf, imageClass, lookupClassOf, placeholderClass } from './resource-class.ts';
+export {
+  accountClass,
+  ciClasses,
+  cloudFamilyClass,
+  datacenterClassOf,
+  imageClass,
+  lookupClassOf,
+  placeholderClass,
+} from './resource-class.ts';
 export { parseResourceDetails } from './resource-details.ts';
 export type { ResourceDetails } from './resource-details.ts';
 export { parseOnPremises, parseResourceId, resourceNormalForm } from './resource-id.ts';

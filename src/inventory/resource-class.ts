@@ -2,6 +2,8 @@
 
 /** The class of everything without a class of its own, and the only resource class that the engine creates. */
 export const placeholderClass = 'cmdb_ci_cmp_resource';
+/** What the placeholder and most classes of Discovery's own inherit `object_id` from (dictionary, class tree): asked, it answers for all. */
+export const cloudFamilyClass = 'cmdb_ci_vm_object';
 export const accountClass = 'cmdb_ci_cloud_service_account';
 export const imageClass = 'cmdb_ci_docker_image';
 
@@ -46,6 +48,7 @@ export const ciClasses: readonly string[] = [
   ...new Set([
     'cmdb_ci',
     placeholderClass,
+    cloudFamilyClass,
     imageClass,
     ...classes.values(),
     ...(['azure', 'aws', 'gcp'] as const).map((cloud) => datacenterClassOf(cloud)),

@@ -3,6 +3,7 @@ import type { Database } from './database.ts';
 import { requireWholeClaim } from './records.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import { ciKeyDigest } from './groups.ts';
+import { appendMatches } from './history.ts';
 import type { CiIdentity, CiKey, CiMatch, IntegrationName, SysId } from '../model.ts';
 
 /** A CI whose identity this activity attempt is settling. */
@@ -20,7 +21,15 @@ export interface CiClaim {
 }
 
 export type CiOutcome =
-  | { readonly key: CiKey; readonly outcome: 'resolved'; readonly sysId: SysId; readonly className: string; readonly match: CiMatch }
+  | {
+      readonly key: CiKey;
+      readonly outcome: 'resolved';
+      readonly sysId: SysId;
+      readonly className: string;
+      readonly match: CiMatch;
+      /** What says so: the rule, the discovered item, the word of the identification engine. Kept as history. */
+      readonly evidence?: string | undefined;
+    }
   /** Tried again after a while (LOCK_TIMEOUT, ABANDONED). */
   | { readonly key: CiKey; readonly outcome: 'retry'; readonly because: string }
   | { readonly key: CiKey; readonly outcome: 'parked'; readonly because: string }
@@ -79,7 +88,7 @@ export async function intendCis(database: Database, run: RunHandle, claim: CiCla
   });
 }
 
-/** Writes outcomes. `retryAfterMs` keeps retried CIs away for a while; outcomes of a lost claim are ignored. */
+/** Writes outcomes and the history of matches. `retryAfterMs` keeps retried CIs away for a while; outcomes of a lost claim are ignored. */
 export async function settleCis(
   database: Database,
   run: RunHandle,
@@ -95,20 +104,21 @@ export async function settleCis(
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
     await tx.query(
-      `UPDATE ci SET
+      `WITH settled AS (UPDATE ci SET
          state = CASE t.outcome WHEN 'resolved' THEN 'resolved' WHEN 'parked' THEN 'parked' ELSE ci.state END,
          sys_id = coalesce(t.sys_id, ci.sys_id), class_name = coalesce(t.class_name, ci.class_name), match = coalesce(t.match, ci.match),
          created_by_engine = ci.created_by_engine OR coalesce(t.match = 'created-by-ire', false),
-         reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $4::uuid END,
+         reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $3::uuid END,
          sent_at = CASE t.outcome WHEN 'unknown' THEN ci.sent_at END,
          claim_token = NULL, claim_deployment = NULL,
-         claim_until = CASE t.outcome WHEN 'retry' THEN ledger_now() + $5 * interval '1 millisecond' END
-       FROM unnest($6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) AS t(ci_key, outcome, sys_id, class_name, match, reason)
-       WHERE ci.instance_id = $1 AND ci.ci_key = t.ci_key AND ci.claim_token = $2 AND $3::text IS NOT NULL`,
+         claim_until = CASE t.outcome WHEN 'retry' THEN ledger_now() + $4 * interval '1 millisecond' END
+       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+         AS t(ci_key, outcome, sys_id, class_name, match, reason, evidence)
+       WHERE ci.instance_id = $1 AND ci.ci_key = t.ci_key AND ci.claim_token = $2
+       RETURNING ci.ci_key, t.outcome, ci.sys_id, ci.class_name, ci.match, t.reason, t.evidence)${appendMatches}`,
       [
         run.instanceId,
         claim.token,
-        integration,
         run.runId,
         retryAfterMs,
         outcomes.map((one) => ciKeyDigest(one.key)),
@@ -117,6 +127,7 @@ export async function settleCis(
         outcomes.map((one) => resolved(one)?.className ?? null),
         outcomes.map((one) => resolved(one)?.match ?? null),
         outcomes.map(because),
+        outcomes.map((one) => resolved(one)?.evidence ?? null),
       ],
     );
     await addTally(tx, run, integration, 'created', written.created);

@@ -121,10 +121,10 @@ export async function commitDerivedCis(
 }
 
 /** One group yields records in two stages; each stage owns its own, so that one does not drop the other's. */
-function stageKey(stage: string, groupKey: Buffer): Buffer {
+export function stageKey(stage: 'group', groupKey: Buffer): Buffer {
   return digest(`${stage}\n${groupKey.toString('hex')}`);
 }
-function ciStageKey(integration: IntegrationName, sysId: string): Buffer {
+export function ciStageKey(integration: IntegrationName, sysId: string): Buffer {
   return digest(`ci-stage\n${integration}\n${sysId}`);
 }
 

@@ -1,14 +1,20 @@
 import { integrationNames, observedKinds } from '../model.ts';
 import { openDatabase, type Database } from './database.ts';
+import { historyOutcomes } from './history.ts';
 import { createWords, type Words } from './words.ts';
 
 export * from './cis.ts';
 export { castDatabaseError, type Database } from './database.ts';
 export * from './desired.ts';
 export { canonicalJson, digest } from './digest.ts';
+export { findBySysId, idsOfCi, nearMisses, type FoundBySysId } from './find-resource.ts';
 export * from './gate.ts';
 export * from './groups.ts';
+export { pruneHistory } from './history.ts';
 export * from './pages.ts';
+export * from './pairs.ts';
+export { recordsOnCis, settlePairs, type RecordOnCi, type SettledPair } from './reconcile-settle.ts';
+export * from './reconciles.ts';
 export * from './records.ts';
 export * from './report.ts';
 export * from './runs.ts';
@@ -26,6 +32,9 @@ export {
   type ScanPlan,
   type ScanProgress,
 } from './scans.ts';
+export { readStory, type CiStory, type MatchEvent, type ResourceName, type ResourceStory } from './story.ts';
+export type { RecordStory, WriteStory } from './story-records.ts';
+export type { ObservedAs, Quarantined, ScanStory, Sighting } from './story-sightings.ts';
 export type { Words } from './words.ts';
 
 /** The open ledger: what every other call of this room is handed. */
@@ -45,6 +54,6 @@ export async function openLedger(options: {
 }): Promise<Ledger> {
   const database = await openDatabase(options.url, options.connections);
   const words = createWords(database);
-  for (const word of [...integrationNames, ...observedKinds, ...options.tables]) await words.idOf(word);
+  for (const word of [...integrationNames, ...observedKinds, ...historyOutcomes, ...options.tables]) await words.idOf(word);
   return { database, words };
 }

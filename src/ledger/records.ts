@@ -3,6 +3,7 @@ import { SyncError } from '../errors.ts';
 import type { Database, Transaction } from './database.ts';
 import { recordKey } from './desired.ts';
 import { ciKeyDigest } from './groups.ts';
+import { appendWrites, historyWords } from './history.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
 import type { CiKey, FieldValue, IntegrationName, SysId } from '../model.ts';
@@ -163,7 +164,7 @@ export function requireWholeClaim(held: number | null, wanted: number): void {
   });
 }
 
-/** Writes outcomes and their tallies. Outcomes of a claim that passed to somebody else are ignored. */
+/** Writes outcomes, their history and their tallies. Outcomes of a claim that passed to somebody else are ignored. */
 export async function settleRecords(
   database: Database,
   words: Words,
@@ -176,18 +177,22 @@ export async function settleRecords(
   if (outcomes.length === 0) return;
   const tableId = await words.idOf(claim.table);
   const contents = new Map(claim.records.map((record) => [record.key, record.content]));
+  const whats = await historyWords(words);
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
     const settled = await tx.query<{ outcome: RecordOutcome['outcome'] }>(
-      `UPDATE record r SET
+      `WITH settled AS (UPDATE record r SET
          sys_id = CASE t.outcome WHEN 'lost' THEN NULL ELSE coalesce(t.sys_id, r.sys_id) END,
          published = CASE WHEN t.outcome IN ('created', 'updated', 'unchanged') THEN t.content ELSE r.published END,
          parked = t.outcome = 'parked', reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $4::uuid END,
          sent_at = CASE t.outcome WHEN 'unknown' THEN r.sent_at END,
          claim_token = NULL, claim_deployment = NULL,
          claim_until = CASE t.outcome WHEN 'released' THEN ledger_now() + t.after_ms * interval '1 millisecond' END
-       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[]) AS t(key, outcome, sys_id, content, reason, after_ms)
-       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key AND r.claim_token = $3 RETURNING t.outcome`,
+       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[], $11::smallint[])
+         AS t(key, outcome, sys_id, content, reason, after_ms, what)
+       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key AND r.claim_token = $3
+       RETURNING t.key, t.outcome, t.sys_id, t.reason, t.what)${appendWrites}
+       SELECT outcome FROM settled`,
       [
         run.instanceId,
         tableId,
@@ -199,6 +204,8 @@ export async function settleRecords(
         outcomes.map((one) => contents.get(one.key) ?? null),
         outcomes.map((one) => (one.outcome === 'parked' ? one.because : null)),
         outcomes.map((one) => (one.outcome === 'released' ? one.afterMs : 0)),
+        // Run records are written by every run: their history is the runs themselves.
+        outcomes.map((one) => (traffic === 'data' ? (whats.get(one.outcome) ?? null) : null)),
       ],
     );
     const count = (wanted: string) => settled.rows.filter((row) => row.outcome === wanted).length;

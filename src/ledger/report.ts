@@ -131,7 +131,7 @@ export interface RunStatus {
 export async function readStatus(database: Database): Promise<RunStatus[]> {
   const rows = await database.query<{ name: string; run_id: string; outcome: string | null; started_at: Date; ended_at: Date | null }>(
     `SELECT DISTINCT ON (d.position, d.name) d.name, r.run_id, r.outcome, r.started_at, r.ended_at FROM run r JOIN deployment d USING (deployment_id)
-     ORDER BY d.position, d.name, r.started_at DESC`,
+     WHERE r.mode <> 'reconcile' ORDER BY d.position, d.name, r.started_at DESC`,
   );
   return rows.map((row) => ({
     deployment: row.name,

@@ -49,7 +49,7 @@ export async function beginRun(
   database: Database,
   facts: DeploymentFacts,
   workflowRunId: string,
-  mode: RunMode,
+  mode: RunMode | 'reconcile',
 ): Promise<RunHandle & { readonly closedDangling: number }> {
   return database.transaction(async (tx) => {
     const deploymentId = await registerDeployment(tx, facts);
@@ -227,7 +227,7 @@ export async function forgetOldScans(database: Database, run: RunHandle, keepRun
     database,
     run,
     `DELETE FROM scan WHERE deployment_id = $1 AND run_id IN
-       (SELECT run_id FROM run WHERE deployment_id = $1 ORDER BY started_at DESC OFFSET $2)`,
+       (SELECT run_id FROM run WHERE deployment_id = $1 AND mode <> 'reconcile' ORDER BY started_at DESC OFFSET $2)`,
     [run.deploymentId, keepRuns],
   );
 }

@@ -19,6 +19,10 @@ export const failpointNames = [
   'publish.after-intent',
   'publish.after-send',
   'publish.after-outcome',
+  'reconcile.after-claim',
+  'reconcile.after-intent',
+  'reconcile.after-send',
+  'reconcile.after-outcome',
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 

@@ -22,5 +22,6 @@ export const platformColumns: Readonly<Record<string, ReadonlySet<string>>> = {
   sys_user: new Set([...every, 'user_name', 'name', 'active', 'locked_out', 'web_service_access_only', 'password_needs_reset']),
   sys_user_role: new Set([...every, 'name']),
   sys_user_has_role: new Set([...every, 'user', 'user.user_name', 'role', 'role.name', 'inherited', 'state']),
+  sys_properties: new Set([...every, 'name', 'value']),
   sys_attachment: new Set([...every, 'table_name', 'table_sys_id', 'file_name', 'size_bytes', 'content_type', 'state']),
 };

@@ -2,7 +2,9 @@
  * Records the histories that the replay test plays against the current workflows: real runs against the labs, with everything left
  * out that belongs to the machine. Run it when a workflow has changed on purpose, and say in the commit why old runs may not go on:
  *
- *   node bootstrap/run.mjs run test/replay/record.ts
+ *   node bootstrap/run.mjs run test/replay/record.ts [beginning of a name …]
+ *
+ * With names only those histories are written; the others stay as they were recorded.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -20,13 +22,19 @@ import {
   dispatchWorkflowId,
   integrationOrder,
   integrationWorkflowId,
+  reconcileWorkflowId,
   syncWorkflowId,
   workflowTypes,
+  type ReconcileInput,
   type SyncInput,
 } from '../../workflows/contract.ts';
 import { createEngine, startLab, type Engine, type Lab } from '../e2e/harness.ts';
 import { leaksIn, secretsOf } from '../e2e/leaks.ts';
 import { historiesDir, type RecordedHistory } from './recorded.ts';
+
+/** Of the histories to write; none: all. */
+const wanted = process.argv.slice(2);
+const isWanted = (name: string): boolean => wanted.length === 0 || wanted.some((beginning) => name.startsWith(beginning));
 
 const projectDir = fileURLToPath(new URL('../../', import.meta.url));
 const dir = await mkdtemp(join(tmpdir(), 'defender-sync-record-'));
@@ -55,7 +63,8 @@ async function record(): Promise<void> {
   const { client, connection } = await connectTemporal(temporal);
   releases.push(() => connection.close());
   await ensureSearchAttributes(connection, temporal.namespace);
-  const lab = await startLab('generated:7:60');
+  // Large enough for a resource that is neither an account nor an image, so that there is a placeholder.
+  const lab = await startLab('generated:7:120');
   releases.push(() => lab.stop());
   const engine = await createEngine(lab, {
     ledgerUrl: postgres.url,
@@ -73,6 +82,7 @@ async function record(): Promise<void> {
   const forbidden = [dir, engine.dir, lab.dir, projectDir, hostname()];
   const secrets = await secretsOf(lab, postgres.url);
   const save: Recorder['save'] = async (name, workflowId, runId) => {
+    if (!isWanted(name)) return;
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     const secretsDir = (text: string): string => text.replaceAll(engine.dir, '/etc/defender-sync');
     const recorded: RecordedHistory = { workflowId, history: scrubbed(JSON.parse(historyToJSON(history)) as object, secretsDir) };
@@ -87,6 +97,7 @@ async function record(): Promise<void> {
   await recordSuccess(recorder);
   await recordRefusal(recorder);
   await recordCancellation(recorder);
+  await recordReconcile(recorder);
 }
 
 /** Started by a dispatcher; once throttled, so that there is a timer; a second dispatcher comes too late. */
@@ -127,6 +138,29 @@ async function recordCancellation({ client, lab, deployments: [deployment], save
   await lab.admin('DELETE', '/azure/faults');
   await save('sync-cancelled', handle.workflowId, handle.firstExecutionRunId);
   await save('integration-cancelled', child);
+}
+
+/** A pair that is re-pointed under the lock of its deployment, and one whose lock a run holds. */
+async function recordReconcile({ client, lab, engine, deployments: [deployment], save }: Recorder): Promise<void> {
+  const [ci] = await lab.rows('cmdb_ci_cmp_resource');
+  if (!ci) throw new Error('The lab has no placeholder.');
+  await lab.admin('POST', '/servicenow/rows/cmdb_ci_vm_instance', { object_id: ci['object_id'], name: ci['name'] });
+  const { stdout } = await engine.cli('cis', 'pairs', '--json');
+  const request = { type: 'apply', setId: (JSON.parse(stdout) as { id: string }).id, only: null } as const;
+  const input: ReconcileInput = { request, startedBy: 'script' };
+  const options = { workflowId: reconcileWorkflowId(request), taskQueue: defaultTaskQueue, args: [input] };
+
+  await lab.admin('POST', '/azure/faults', { match: { pathIncludes: '/assessmentMetadata' }, action: { delayMs: 4_000 } });
+  const run = await client.workflow.start(workflowTypes.syncDeployment, startOptions(deployment));
+  await client.workflow.execute(workflowTypes.reconcileCis, options);
+  await save('reconcile-refused', options.workflowId);
+  await run.cancel();
+  await run.result().catch(() => undefined);
+  await lab.admin('DELETE', '/azure/faults');
+
+  await client.workflow.execute(workflowTypes.reconcileCis, options);
+  await save('reconcile-succeeded', options.workflowId);
+  await save('hold-released', syncWorkflowId(deployment));
 }
 
 function startOptions(deployment: string): { workflowId: string; taskQueue: string; args: [SyncInput]; memo: { mode: string } } {

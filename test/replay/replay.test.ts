@@ -53,6 +53,10 @@ test('there is a history of every workflow type and of every activity', () => {
     publish: true,
     finishIntegration: true,
     finishRun: true,
+    reconcileScope: true,
+    beginReconcile: true,
+    reconcilePairs: true,
+    finishReconcile: true,
   };
   expect(namesIn('activityTaskScheduledEventAttributes', 'activityType')).toEqual(new Set(Object.keys(activities)));
   for (const integration of integrationOrder) expect(recorded.map(({ name }) => name)).toContain(`integration-${integration}`);
@@ -65,6 +69,9 @@ test.each([
   ['integration-cancelled', 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED'],
   ['integration-metadata', 'EVENT_TYPE_TIMER_FIRED'],
   ['dispatch-already-running', 'EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED'],
+  ['reconcile-succeeded', 'EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED'],
+  ['reconcile-refused', 'EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED'],
+  ['hold-released', 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED'],
 ])('%s is what its name says: it has %s', (name, eventType) => {
   const { events } = recorded.find((one) => one.name === name)!.history as HistoryJson;
   expect(events.map((event) => event.eventType)).toContain(eventType);
@@ -77,7 +84,7 @@ test('nothing in the histories says where they were recorded', () => {
       name,
       found: null,
     });
-    expect(workflowId).toMatch(/^(sync|dispatch)\//);
+    expect(workflowId).toMatch(/^(sync|dispatch|cis-reconcile)\//);
   }
 });
 
@@ -100,19 +107,22 @@ describe('a change that old runs could not go on with is noticed', () => {
     return [copy, workflowId];
   }
 
-  test.each(recorded.filter(({ name }) => !name.startsWith('dispatch')).map(({ name }) => name))('%s: another activity', async (name) => {
+  test.each(recorded.filter(({ name }) => !/^(dispatch|hold)/.test(name)).map(({ name }) => name))('%s: another activity', async (name) => {
     const [history, id] = changed(name, 'activityTaskScheduledEventAttributes', (attributes) => {
       attributes['activityType'] = { name: 'somethingElse' };
     });
     await expect(replay(history, id)).rejects.toBeInstanceOf(DeterminismViolationError);
   });
 
-  test.each(['dispatch-started', 'dispatch-already-running', 'sync-succeeded', 'sync-cancelled'])('%s: another child', async (name) => {
-    const [history, id] = changed(name, 'startChildWorkflowExecutionInitiatedEventAttributes', (attributes) => {
-      attributes['workflowType'] = { name: 'somethingElse' };
-    });
-    await expect(replay(history, id)).rejects.toBeInstanceOf(DeterminismViolationError);
-  });
+  test.each(['dispatch-started', 'dispatch-already-running', 'sync-succeeded', 'sync-cancelled', 'reconcile-succeeded'])(
+    '%s: another child',
+    async (name) => {
+      const [history, id] = changed(name, 'startChildWorkflowExecutionInitiatedEventAttributes', (attributes) => {
+        attributes['workflowType'] = { name: 'somethingElse' };
+      });
+      await expect(replay(history, id)).rejects.toBeInstanceOf(DeterminismViolationError);
+    },
+  );
 
   test('a step that is left out', async () => {
     const { history, workflowId } = recorded.find(({ name }) => name === 'integration-assessments')!;

@@ -1,13 +1,13 @@
 /** `defender-sync sync [deployment]` */
-import { deploymentConfig, deploymentNames, type Configuration } from '../../config/index.ts';
+import { deploymentConfig, deploymentNames } from '../../config/index.ts';
 import { configurationOf } from '../configuration.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
 import { renderRun, reportOrStub, type FinishedRun } from '../render/run.ts';
 import { runDeployments } from '../runs/run-deployments.ts';
-import { createOwnWorker, hasWorker, type OwnWorker } from '../runs/worker.ts';
-import { openLedgerOf, openTemporal, type OpenTemporal } from '../servers.ts';
+import { answerNoWorker, createOwnWorker, startWorkerIfAlone } from '../runs/worker.ts';
+import { openLedgerOf, openTemporal } from '../servers.ts';
 
 export interface SyncOptions {
   /** Undefined: all, in configured order. */
@@ -40,24 +40,6 @@ export async function syncCommand(context: CliContext, { deployment, json }: Syn
   }
   printRuns(context, finished, { json, single: deployment !== undefined });
   return exitCodeOf(finished.map(({ outcome }) => outcome));
-}
-
-/** The server that comes along is ours alone, so its worker is too. A server of your own has its own workers. */
-async function startWorkerIfAlone(
-  context: CliContext,
-  configuration: Configuration,
-  temporal: OpenTemporal,
-  worker: OwnWorker,
-): Promise<void> {
-  if (!temporal.local || (await hasWorker(temporal, configuration.temporal.taskQueue, context.clock.nowMs()))) return;
-  await worker.start();
-}
-
-function answerNoWorker(context: CliContext, temporal: OpenTemporal, worker: OwnWorker): string {
-  if (!temporal.local) return 'no worker answers; start one: defender-sync up';
-  if (worker.isRunning()) return 'the worker is busy';
-  worker.start().catch((error: unknown) => context.logger.error(error));
-  return 'no worker answers; starting one here';
 }
 
 /** Reports to stdout: as JSON (one object for one deployment, else a list), or as tables. */

@@ -1,16 +1,23 @@
 /** Following a run until it ends: progress while it works, and what became of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isGrpcServiceError, ServiceError, WorkflowFailedError } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError, WorkflowFailedError, type WorkflowClient, type WorkflowHandle } from '@temporalio/client';
 import { ActivityFailure, CancelledFailure, ChildWorkflowFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { searchAttributes, type SyncResult } from '../../../workflows/contract.ts';
 import { SyncError } from '../../errors.ts';
 import type { RunOutcome } from '../../model.ts';
 import type { ProgressView, RunProgress } from '../progress.ts';
-import type { StartedRun } from './start-run.ts';
+
+/** What can be followed: a run, or any other workflow with a result. */
+export interface FollowedRun<Result> {
+  /** What it is shown as. */
+  readonly deployment: string;
+  readonly workflowRunId: string;
+  readonly handle: Pick<WorkflowHandle, 'describe'> & { readonly client: WorkflowClient; result(): Promise<Result> };
+}
 
 /** How a run ended, or that following it was given up. */
-export type RunEnding =
-  | { readonly ended: 'with-result'; readonly result: SyncResult }
+export type RunEnding<Result = SyncResult> =
+  | { readonly ended: 'with-result'; readonly result: Result }
   /** Without a result of its own: cancelled, terminated, timed out, or a failure that no report could be written for. */
   | { readonly ended: 'without-result'; readonly outcome: RunOutcome; readonly because: string }
   /** We stopped looking; the run goes on. */
@@ -36,7 +43,7 @@ const showAfterMs = 2_000;
 export const noWorkerAfterMs = 5_000;
 
 /** Waits for the end of a run, showing how far it is. Errors: {@link SyncError} `transient` when Temporal stays away. */
-export async function followRun(run: StartedRun, options: FollowOptions): Promise<RunEnding> {
+export async function followRun<Result>(run: FollowedRun<Result>, options: FollowOptions): Promise<RunEnding<Result>> {
   const ended = new AbortController();
   const signal = AbortSignal.any([ended.signal, options.signal]);
   const heard = { atMs: performance.now() };
@@ -56,7 +63,11 @@ export async function followRun(run: StartedRun, options: FollowOptions): Promis
  * The end of the run, or `not-yet` once the signal is aborted. Asked in short questions: the client cancels the question in hand when
  * the signal is aborted, but not one that is asked afterwards.
  */
-async function endingOf(run: StartedRun, heard: { readonly atMs: number }, signal: AbortSignal): Promise<RunEnding> {
+async function endingOf<Result>(
+  run: FollowedRun<Result>,
+  heard: { readonly atMs: number },
+  signal: AbortSignal,
+): Promise<RunEnding<Result>> {
   const { client } = run.handle;
   while (!signal.aborted) {
     try {
@@ -76,7 +87,7 @@ function isNoAnswer(error: unknown): boolean {
   return error instanceof ServiceError || isGrpcServiceError(error);
 }
 
-function noAnswer(run: StartedRun, cause: unknown): SyncError {
+function noAnswer(run: FollowedRun<unknown>, cause: unknown): SyncError {
   return new SyncError({
     kind: 'transient',
     service: 'temporal',
@@ -105,7 +116,7 @@ function messageOf(error: unknown): string {
   return Error.isError(error) || error instanceof Error ? error.message : String(error);
 }
 
-function givenUp(signal: AbortSignal): Promise<RunEnding> {
+function givenUp(signal: AbortSignal): Promise<{ readonly ended: 'not-yet' }> {
   return new Promise((resolve) => {
     const giveUp = (): void => resolve({ ended: 'not-yet' });
     if (signal.aborted) giveUp();
@@ -114,7 +125,7 @@ function givenUp(signal: AbortSignal): Promise<RunEnding> {
 }
 
 async function lookOn(
-  run: StartedRun,
+  run: FollowedRun<unknown>,
   { view, countsOf, onNoWorker }: FollowOptions,
   heard: { atMs: number },
   signal: AbortSignal,
@@ -140,7 +151,7 @@ function isAborted(signal: AbortSignal): boolean {
 
 /** A look that fails says so and is tried again: the run is none the worse for it. */
 async function lookAt(
-  run: StartedRun,
+  run: FollowedRun<unknown>,
   countsOf: FollowOptions['countsOf'],
   heard: { atMs: number },
 ): Promise<RunProgress & { readonly taken: boolean }> {

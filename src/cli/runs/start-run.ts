@@ -92,7 +92,9 @@ async function joinRun(client: Client, input: SyncInput): Promise<StartedRun | u
   };
 }
 
-function describeRequest(mode: string | undefined, planId: string | null | undefined): string {
+/** What a workflow's memo says that it does. */
+export function describeRequest(mode: string | undefined, planId: string | null | undefined): string {
   if (mode === undefined) return 'it was not started by defender-sync';
+  if (mode === 'reconcile') return `a reconcile of ${planId ?? 'pairs'}`;
   return planId === null || planId === undefined ? `a ${mode}` : `a ${mode} of plan ${planId}`;
 }

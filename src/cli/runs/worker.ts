@@ -47,3 +47,22 @@ export async function hasWorker({ connection, address }: OpenTemporal, taskQueue
   });
   return pollers.some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000 > nowMs - pollerIsAliveForMs);
 }
+
+/** The server that comes along is ours alone, so its worker is too. A server of your own has its own workers. */
+export async function startWorkerIfAlone(
+  context: CliContext,
+  configuration: Configuration,
+  temporal: OpenTemporal,
+  worker: OwnWorker,
+): Promise<void> {
+  if (!temporal.local || (await hasWorker(temporal, configuration.temporal.taskQueue, context.clock.nowMs()))) return;
+  await worker.start();
+}
+
+/** What to tell a person whose run nobody takes; a worker of our own is started where the server is ours. */
+export function answerNoWorker(context: CliContext, temporal: OpenTemporal, worker: OwnWorker): string {
+  if (!temporal.local) return 'no worker answers; start one: defender-sync up';
+  if (worker.isRunning()) return 'the worker is busy';
+  worker.start().catch((error: unknown) => context.logger.error(error));
+  return 'no worker answers; starting one here';
+}

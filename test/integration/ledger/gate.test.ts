@@ -1,7 +1,7 @@
 /** The gate of an instance or tenant: slots over all processes, one `not_before` for all, fences (design §2, throttle). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { countCalls, createGate, type GateOptions, type RunHandle } from '../../../src/ledger/index.ts';
+import { countCalls, createGate, createReadingGate, type GateOptions, type RunHandle } from '../../../src/ledger/index.ts';
 import type { CallKind, Gate } from '../../../src/model.ts';
 import { failureOf, minuteMs, withLedger } from './open.ts';
 
@@ -181,4 +181,28 @@ test('requests are counted for the report; writes are not, because they count by
   const kinds: CallKind[] = ['azure', 'azure', 'serviceNowReads', 'serviceNowWrites', 'serviceNowBookkeeping'];
   await Promise.all(kinds.map((kind) => gate.pass(kind, () => Promise.resolve())));
   expect(await countCalls(ledger.database, run)).toEqual({ azure: 2, serviceNowReads: 1, serviceNowWrites: 0, serviceNowBookkeeping: 0 });
+});
+
+describe('the gate of a question that belongs to no run', () => {
+  test('shares the slots and the not_before of the runs, frees what it took, and is counted nowhere', async () => {
+    const run = await ledger.begin();
+    const gates = [await gateOf(run, { slots: 2 }), await createReadingGate(ledger.database, { ...options, slots: 2 })];
+    const inside = turnstile();
+    await Promise.all(Array.from({ length: 30 }, (_, index) => (gates[index % 2] as Gate).pass('serviceNowReads', () => inside.enter(5))));
+    expect(inside).toMatchObject({ passed: 30, most: 2 });
+    expect(await heldSlots()).toBe(0);
+    expect((await countCalls(ledger.database, run)).serviceNowReads).toBe(15);
+    await gates[0]?.holdBack(300);
+    const startedMs = performance.now();
+    await gates[1]?.pass('serviceNowReads', () => Promise.resolve());
+    expect(performance.now() - startedMs).toBeGreaterThan(200);
+  });
+
+  test('holds back the runs when it is throttled', async () => {
+    const run = await gateOf(await ledger.begin());
+    await (await createReadingGate(ledger.database, options)).holdBack(300);
+    const startedMs = performance.now();
+    await run.pass('serviceNowReads', () => Promise.resolve());
+    expect(performance.now() - startedMs).toBeGreaterThan(200);
+  });
 });

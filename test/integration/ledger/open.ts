@@ -52,7 +52,7 @@ export function withLedger(): TestLedger {
   beforeEach(async () => {
     const { database } = await open();
     // Emptying a migrated database is ten times faster than migrating an empty one.
-    await database.query('TRUNCATE instance, deployment, run, slot, throttle, record, ci, derived_with CASCADE');
+    await database.query('TRUNCATE instance, deployment, run, slot, throttle, record, ci, derived_with, write_event, ci_event CASCADE');
     await database.query(`UPDATE ledger SET clock_shift = '0'`);
   });
   afterEach(async () => {

@@ -122,6 +122,23 @@ const succeeding: Activities = {
   finishIntegration: async ({ integration, failedBecause }) =>
     resultOf(integration, failedBecause === null ? {} : { outcome: 'failed', because: failedBecause }),
   finishRun: async () => ({ seconds: 1 }),
+  reconcileScope: async () => ({ deployments: [], pairs: 0, setId: '' }),
+  beginReconcile: async ({ locks }) => ({
+    reconcile: 'reconcile',
+    runs: locks.map(({ deployment }) => ({ deployment, run: runOf(deployment, 'sync').run, fence: 1 })),
+    undo: false,
+  }),
+  reconcilePairs: async () => done,
+  finishReconcile: async ({ outcome }) => ({
+    outcome,
+    moved: 1,
+    unchanged: 0,
+    refused: 0,
+    parked: 0,
+    items: 1,
+    results: 1,
+    leftToPlatform: 0,
+  }),
 };
 
 function runOf(deployment: string, mode: RunMode): RunRef {
@@ -163,5 +180,11 @@ function dispatching(scripts: ReadonlyMap<string, Script>): Activities {
     publish: async (input) => ofRun(input.run, `publish ${input.integration}`).publish(input),
     finishIntegration: async (input) => ofRun(input.run, `finishIntegration ${input.integration}`).finishIntegration(input),
     finishRun: async (input) => ofRun(input.run, `finishRun ${input.outcome}`).finishRun(input),
+    // A reconcile is of several deployments: the script of the first is asked, by the name of its pairs before there is one.
+    reconcileScope: async (request) =>
+      scriptOf(request.type === 'apply' ? request.setId : request.reconcileId, 'reconcileScope').reconcileScope(request),
+    beginReconcile: async (input) => scriptOf(input.locks[0]?.deployment ?? '', 'beginReconcile').beginReconcile(input),
+    reconcilePairs: async (ref) => scriptOf(ref.runs[0]?.deployment ?? '', 'reconcilePairs').reconcilePairs(ref),
+    finishReconcile: async (input) => scriptOf(input.runs[0]?.deployment ?? '', `finishReconcile ${input.outcome}`).finishReconcile(input),
   };
 }
