@@ -13,9 +13,16 @@ import type { Gate } from '../src/model.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import type { Failpoints } from '../src/observability/failpoints.ts';
 import type { Logger } from '../src/observability/logger.ts';
-import { createServiceNowConnection, type ServiceNowAuth, type ServiceNowConnection } from '../src/servicenow/index.ts';
+import {
+  createServiceNowConnection,
+  type ServiceNowAuth,
+  type ServiceNowClient,
+  type ServiceNowConnection,
+} from '../src/servicenow/index.ts';
 import type { ActivityContext, DeploymentClients } from './context.ts';
 import { createInstanceModel, type InstanceModel } from './instance-model.ts';
+import { integrationName } from './engine-records.ts';
+import { ciRuleTables, readCiRules } from './lookup-rules.ts';
 
 export interface ContextOptions {
   readonly config: Configuration;
@@ -45,8 +52,7 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
   const instanceModelOf = (run: RunHandle): Promise<InstanceModel> =>
     models.of(run, async () => {
       const { serviceNow } = await openClients(config, ledger, connections, run);
-      const dictionary = await serviceNow.probeDictionary([...new Set([...tableSpecs.map((spec) => spec.name), ...ciClasses])]);
-      return createInstanceModel(dictionary, tableSpecs, config.serviceNow.source ?? defaultSource);
+      return readInstanceModel(serviceNow, config.serviceNow.source);
     });
   const context: ActivityContext = {
     config,
@@ -70,6 +76,17 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
       await ledger.database.close();
     },
   };
+}
+
+/** Reads what the instance has. The lookup rules may name classes of their own, whose columns have to be known as well. */
+export async function readInstanceModel(client: ServiceNowClient, source = defaultSource, signal?: AbortSignal): Promise<InstanceModel> {
+  const known = [...new Set([...tableSpecs.map((spec) => spec.name), ...ciClasses, ...ciRuleTables])];
+  const dictionary = await client.probeDictionary(known, signal);
+  const rules = await readCiRules(client.withDictionary(dictionary), dictionary, [source, integrationName]);
+  const further = rules.lookup.targetTables.filter((table) => !known.includes(table));
+  if (further.length === 0) return createInstanceModel(dictionary, tableSpecs, source, rules);
+  const { tables } = await client.probeDictionary(further, signal);
+  return createInstanceModel({ ...dictionary, tables: { ...dictionary.tables, ...tables } }, tableSpecs, source, rules);
 }
 
 interface Connections {

@@ -15,15 +15,19 @@ import {
   openRun,
   lastChangeMs,
   wholeGroupDerivedAtMs,
+  type DueCi,
+  type Rename,
   type RunHandle,
 } from '../src/ledger/index.ts';
 import {
   integrationNames,
   type DeriveContext,
+  type DesiredRecord,
   type Integration,
   type JsonObject,
   type ObservedGroup,
   type ObservedKind,
+  type ResolvedCi,
 } from '../src/model.ts';
 import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
@@ -115,13 +119,12 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
     );
     const deriveContext = await sources.contextFor(groups);
     const byId = new Map(groups.map((group) => [group.group, group]));
+    const groupsOf = (wanted: DueCi['groups']): ObservedGroup[] =>
+      wanted.map((group) => byId.get(group.groupId)).filter((group) => group !== undefined);
     const derived = due.map((one) => ({
       due: one,
-      derived: deriveForCi(
-        one.ci,
-        one.groups.map((group) => byId.get(group.groupId)).filter((group) => group !== undefined),
-        deriveContext,
-      ),
+      derived: deriveForCi(one.ci, groupsOf(one.groups), deriveContext),
+      renames: renamesOf(one, (ci, wanted) => deriveForCi(ci, groupsOf(wanted), deriveContext).records),
     }));
     await context.failpoint('derive.before-commit');
     await commitDerivedCis(database, words, run, integration.name, derived);
@@ -129,6 +132,27 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
     done += due.length;
     step.at({ integration: integration.name, cis: done });
   }
+}
+
+/**
+ * Some records carry their CI in the natural key. When it became another one, the record of the old key is the record of the new
+ * one: deriving the same groups for both CIs tells which is which. Otherwise a second open result would stand beside the first.
+ */
+export function renamesOf(
+  { ci, groups }: DueCi,
+  recordsFor: (ci: ResolvedCi, groups: DueCi['groups']) => readonly DesiredRecord[],
+): Rename[] {
+  const former = new Set(groups.flatMap((group) => group.formerSysId ?? []));
+  return [...former].flatMap((sysId) => {
+    const moved = groups.filter((group) => group.formerSysId === sysId);
+    const after = recordsFor(ci, moved);
+    return recordsFor({ ...ci, sysId }, moved).flatMap((before, index): Rename[] => {
+      const now = after[index];
+      return now === undefined || now.table !== before.table || now.key === before.key
+        ? []
+        : [{ table: before.table, from: before.key, to: now.key }];
+    });
+  });
 }
 
 interface Sources {

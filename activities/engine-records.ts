@@ -10,6 +10,8 @@ export const engineTables = ['sn_sec_int_integration', 'sn_sec_int_impl', 'sn_vu
 export const runRecordTable = 'sn_vul_integration_run';
 
 const integrationKey = 'defender-sync';
+/** Name of the engine's own integration on the instance. */
+export const integrationName = 'defender-sync';
 
 /** Natural key of a deployment's integration instance. */
 export function integrationInstanceKey(deployment: DeploymentName): string {
@@ -45,7 +47,7 @@ export function engineRecords(deployment: DeploymentName, runAsSysId: string, le
       table: 'sn_sec_int_integration',
       key: integrationKey,
       fields: {
-        name: 'defender-sync',
+        name: integrationName,
         id: integrationKey,
         short_description: 'Microsoft Defender for Cloud, kept true by defender-sync',
         description: `Ledger ${ledgerId}`,

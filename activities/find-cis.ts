@@ -1,145 +1,213 @@
+import { choose, isSound, type Candidate, type CiState } from '../src/inventory/candidates.ts';
+import type { LookupRule, ResourceIdentity } from '../src/inventory/lookup-rules.ts';
 import { placeholderClass } from '../src/inventory/resource-class.ts';
-import { parseResourceId } from '../src/inventory/resource-id.ts';
+import { resourceNormalForm } from '../src/inventory/resource-id.ts';
 import type { CiIdentity, CiKey, CiMatch, SysId } from '../src/model.ts';
-import type { ClaimedCi } from '../src/ledger/index.ts';
-import { cutBatches, query, splitByBytes, valueOf, type BatchItem, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
-import type { InstanceModel } from './instance-model.ts';
+import { isQueryable, query, splitByBytes, valueOf } from '../src/servicenow/index.ts';
+import { rootClass, standFor, stateColumns, stateOf, type CiReader } from './ci-states.ts';
+import { lookUp, queryBytes, type LookUp } from './look-up.ts';
 
 export interface FoundCi {
   readonly sysId: SysId;
   readonly className: string;
   readonly match: CiMatch;
-  /** What it was found by, in words: kept as history. */
+  /** By which item or rule, in words: kept as history. */
   readonly evidence: string;
+  /** Why the choice is worth a look: several CIs match, the only one is retired. */
+  readonly note: string | undefined;
 }
 
-type Resource = ClaimedCi & { readonly identity: Extract<CiIdentity, { type: 'resource' }> };
+/** Something whose CI is looked for. */
+export interface Wanted {
+  readonly key: CiKey;
+  readonly identity: CiIdentity;
+}
 
-export const queryBytes = 6_000;
-const lookupsPerBatch = 25;
+export interface Finder extends CiReader {
+  /** The deployment's own integration instance on ServiceNow, once it is there: its items come before those of others. */
+  readonly integrationInstance: SysId | undefined;
+}
+
+type Resource = Wanted & { readonly identity: ResourceIdentity };
+type Candidates = Map<CiKey, Candidate[]>;
 
 /**
- * Finds CIs that exist already (design §5): first the discovered items of any integration instance, then `object_id` in the
- * class that Discovery would use, then placeholders. What is found here is never sent to IRE.
+ * Finds CIs that exist already (design §5): discovered items of any integration instance first, then the instance's lookup rules in
+ * their order, placeholders last. What is found here is never sent to IRE. Images are identified by IRE alone.
  */
-export async function findCis(
-  client: ServiceNowClient,
-  model: InstanceModel,
-  cis: readonly ClaimedCi[],
-  signal: AbortSignal,
-): Promise<Map<CiKey, FoundCi>> {
-  const resources = cis.filter((ci): ci is Resource => ci.identity.type === 'resource');
+export async function findCis(finder: Finder, cis: readonly Wanted[]): Promise<Map<CiKey, FoundCi>> {
+  const resources = resourcesOf(cis);
+  const candidates = await byDiscoveredItem(finder, resources);
+  // An item's CI that is retired or another's duplicate is only better than none: the rules may know a live one.
+  const open = resources.filter((resource) => !(candidates.get(resource.key) ?? []).some(isSound));
+  for (const [key, found] of await byRules(finder, open)) candidates.set(key, [...(candidates.get(key) ?? []), ...found]);
+  return chosen(candidates);
+}
+
+/** Finds CIs by the lookup rules alone: whether there is a better one than the CI that is known. */
+export async function findByRules(finder: Finder, cis: readonly Wanted[]): Promise<Map<CiKey, FoundCi & { readonly isSound: boolean }>> {
+  const candidates = await byRules(finder, resourcesOf(cis));
+  const found = chosen(candidates);
+  const sound = (key: CiKey, sysId: SysId) => (candidates.get(key) ?? []).some((one) => one.ci.sysId === sysId && isSound(one));
+  return new Map([...found].map(([key, ci]) => [key, { ...ci, isSound: sound(key, ci.sysId) }]));
+}
+
+function resourcesOf(cis: readonly Wanted[]): Resource[] {
+  return cis.filter((ci): ci is Resource => ci.identity.type === 'resource');
+}
+
+function chosen(candidates: Candidates): Map<CiKey, FoundCi> {
   const found = new Map<CiKey, FoundCi>();
-  await findByDiscoveredItem(client, model, resources, found, signal);
-  const left = resources.filter((ci) => !found.has(ci.key));
-  await findByObjectId(client, model, left, found, signal);
+  for (const [key, list] of candidates) {
+    const choice = choose(list);
+    if (choice === undefined) continue;
+    const { ci, by, evidence } = choice.candidate;
+    const { note } = choice;
+    found.set(key, {
+      sysId: ci.sysId,
+      className: ci.className,
+      match: by,
+      evidence: note === undefined ? evidence : `${evidence}; ${note}`,
+      note,
+    });
+  }
   return found;
 }
 
-async function findByDiscoveredItem(
-  client: ServiceNowClient,
-  model: InstanceModel,
+async function byDiscoveredItem(
+  { client, model, signal, integrationInstance }: Finder,
   resources: readonly Resource[],
-  found: Map<CiKey, FoundCi>,
-  signal: AbortSignal,
-): Promise<void> {
+): Promise<Candidates> {
   const table = model.tables.get('sn_sec_cmn_src_ci');
   const sourceId = table?.column('source_id');
   const cmdbCi = table?.column('cmdb_ci');
-  if (!table || sourceId === undefined || cmdbCi === undefined) return;
+  const source = table?.column('source');
+  if (!table || sourceId === undefined || cmdbCi === undefined || resources.length === 0) return new Map();
   const shaped = new Map<string, Resource>();
   for (const ci of resources) {
     const value = table.shape({ source_id: ci.identity.resourceId }, { create: true }).values[sourceId];
     if (value !== undefined) shaped.set(value.toLowerCase(), ci);
   }
-  const lookups = splitByBytes(query().isNotEmpty(cmdbCi), sourceId, [...shaped.keys()], queryBytes).map((asked) => ({
+  const prefix = `${cmdbCi}.`;
+  const fields = [
+    sourceId,
+    cmdbCi,
+    ...(source === undefined ? [] : [source]),
+    ...stateColumns(model, rootClass).map((column) => prefix + column),
+  ];
+  const lookUps = splitByBytes(query().isNotEmpty(cmdbCi), sourceId, [...shaped.keys()], queryBytes).map((asked): LookUp => ({
     table: table.name,
     query: asked,
-    fields: [sourceId, cmdbCi, `${cmdbCi}.sys_class_name`],
+    fields,
   }));
-  for (const row of await lookUp(client, lookups, signal)) {
-    const ci = shaped.get(valueOf(row, sourceId).toLowerCase());
-    const sysId = valueOf(row, cmdbCi);
-    if (!ci || sysId === '' || found.has(ci.key)) continue;
-    found.set(ci.key, {
-      sysId: sysId as SysId,
-      className: valueOf(row, `${cmdbCi}.sys_class_name`),
-      match: 'discovered-item',
-      evidence: `discovered item ${valueOf(row, 'sys_id')}`,
-    });
+  const hits: Hit[] = [];
+  for (const row of (await lookUp(client, lookUps, signal)).flat()) {
+    const resource = shaped.get(valueOf(row, sourceId).toLowerCase());
+    const ci = stateOf(row, valueOf(row, cmdbCi) as SysId, model, prefix);
+    // The item outlived its CI: it says nothing any more.
+    if (!resource || ci.className === '') continue;
+    const isOwn = source !== undefined && integrationInstance !== undefined && valueOf(row, source) === integrationInstance;
+    const evidence = `discovered item ${valueOf(row, 'sys_id')}${isOwn ? '' : ' of another integration instance'}`;
+    hits.push({ key: resource.key, ci, by: 'discovered-item', order: isOwn ? -2 : -1, evidence });
   }
+  return resolveHits({ client, model, signal }, hits);
 }
 
-async function findByObjectId(
-  client: ServiceNowClient,
-  model: InstanceModel,
-  resources: readonly Resource[],
-  found: Map<CiKey, FoundCi>,
-  signal: AbortSignal,
-): Promise<void> {
-  const byClass = new Map<string, Map<string, Resource>>();
-  for (const ci of resources) {
-    for (const className of new Set([ci.identity.lookupClass, placeholderClass])) {
-      if (!model.hasColumn(className, 'object_id')) continue;
-      const wanted = byClass.get(className) ?? new Map<string, Resource>();
-      byClass.set(className, wanted.set(resourceNormalForm(ci.identity.displayId), ci));
-    }
-  }
-  // Specific classes before placeholders: a class of Discovery's own is the better CI.
-  const classes = [...byClass].sort(([left], [right]) => Number(left === placeholderClass) - Number(right === placeholderClass));
-  for (const [className, wanted] of classes) {
-    const open = [...wanted].filter(([, ci]) => !found.has(ci.key)).map(([, ci]) => ci.identity.displayId);
-    const lookups = splitByBytes(query(), 'object_id', open, queryBytes).map((asked) => ({
-      table: className,
+type Hit = Candidate & { readonly key: CiKey };
+
+/** One place where one rule looks: a class and a column, for many resources. */
+interface Place {
+  readonly rule: LookupRule;
+  readonly order: number;
+  readonly className: string;
+  /** Compared form of a value → the resources that look for it. */
+  readonly wanted: Map<string, Resource[]>;
+  /** The values as they are asked for. */
+  readonly asked: Set<string>;
+}
+
+/** Behind all rules: the class that this engine makes, whatever the resource's type is mapped to. */
+const placeholderRule: LookupRule = {
+  name: 'placeholder',
+  targetClass: () => placeholderClass,
+  targetField: 'object_id',
+  valueOf: ({ displayId }) => displayId,
+};
+
+async function byRules(finder: Finder, resources: readonly Resource[]): Promise<Candidates> {
+  const { client, model, signal } = finder;
+  const places = placesOf(finder, resources);
+  const lookUps = places.flatMap((place) => {
+    const fields = [...new Set([place.rule.targetField, ...stateColumns(model, place.className)])];
+    return splitByBytes(query(), place.rule.targetField, [...place.asked], queryBytes).map((asked) => ({
+      table: place.className,
       query: asked,
-      fields: ['object_id', 'sys_class_name', 'sys_created_on'],
+      fields,
+      place,
     }));
-    const rows = await lookUp(client, lookups, signal);
-    rows.sort((left, right) => valueOf(left, 'sys_created_on').localeCompare(valueOf(right, 'sys_created_on')));
+  });
+  const answers = await lookUp(client, lookUps, signal);
+  const hits: Hit[] = [];
+  for (const [index, rows] of answers.entries()) {
+    const place = lookUps[index]?.place;
+    if (place === undefined) continue;
     for (const row of rows) {
-      const ci = wanted.get(resourceNormalForm(valueOf(row, 'object_id')));
-      if (!ci || found.has(ci.key)) continue;
-      found.set(ci.key, {
-        sysId: valueOf(row, 'sys_id') as SysId,
-        className: valueOf(row, 'sys_class_name'),
-        match: 'lookup-rule',
-        evidence: `object_id in ${className}`,
-      });
-    }
-  }
-}
-
-/** What Discovery wrote, compared as we compare ids; anything that is no id of ours by its lower case. */
-function resourceNormalForm(objectId: string): string {
-  const parsed = parseResourceId(objectId);
-  return !('invalid' in parsed) && parsed.kind === 'resource' ? parsed.resourceId : objectId.toLowerCase();
-}
-
-export interface Lookup {
-  readonly table: string;
-  readonly query: ReturnType<typeof query>;
-  readonly fields: readonly string[];
-}
-
-/** Sends many lookups in few Batch requests; one that the Batch did not get to, or that fills its page, is asked alone. */
-export async function lookUp(client: ServiceNowClient, lookups: readonly Lookup[], signal: AbortSignal): Promise<Row[]> {
-  const limit = 1_000;
-  const items = lookups.map((one, index): BatchItem =>
-    client.table.listItem(String(index), one.table, { query: one.query, fields: one.fields, limit }),
-  );
-  const rows: Row[] = [];
-  for (const batch of cutBatches(items, lookupsPerBatch).batches) {
-    const outcomes = await client.batch.sendBatch(batch, { kind: 'serviceNowReads', effect: 'read', signal });
-    for (const [index, outcome] of outcomes.entries()) {
-      const lookup = lookups[Number(batch[index]?.id)];
-      if (!lookup) continue;
-      const answered = outcome.outcome === 'answered' && outcome.status === 200 ? (outcome.body as { result?: Row[] }).result : undefined;
-      if (answered && answered.length < limit) {
-        rows.push(...answered);
-        continue;
+      const value = comparedForm(place.rule.targetField, valueOf(row, place.rule.targetField));
+      const ci = stateOf(row, valueOf(row, 'sys_id') as SysId, model);
+      for (const { key } of place.wanted.get(value) ?? []) {
+        hits.push({ key, ci, by: 'lookup-rule', order: place.order, evidence: evidenceOf(place) });
       }
-      for await (const row of client.table.listAll(lookup.table, { query: lookup.query, fields: lookup.fields }, signal)) rows.push(row);
     }
   }
-  return rows;
+  return resolveHits(finder, hits);
+}
+
+function evidenceOf({ rule, className }: Place): string {
+  const where = `${rule.targetField} in ${className}`;
+  return rule === placeholderRule ? where : `rule ${rule.name}: ${where}`;
+}
+
+function placesOf({ model }: Finder, resources: readonly Resource[]): Place[] {
+  const places = new Map<string, Place>();
+  const asked = new Set<string>();
+  for (const [order, rule] of [...model.ciRules.lookup.rules, placeholderRule].entries()) {
+    for (const resource of resources) {
+      const className = rule.targetClass(resource.identity);
+      const value = rule.valueOf(resource.identity);
+      if (value === undefined || !isAskable(value) || !model.hasColumn(className, rule.targetField)) continue;
+      const form = comparedForm(rule.targetField, value);
+      // A later rule that asks the same question about a resource cannot be the first to hit.
+      const question = `${resource.key}\n${className}\n${rule.targetField}\n${form}`;
+      if (asked.has(question)) continue;
+      asked.add(question);
+      const at = `${order}/${className}`;
+      const place = places.get(at) ?? { rule, order, className, wanted: new Map<string, Resource[]>(), asked: new Set<string>() };
+      place.wanted.set(form, [...(place.wanted.get(form) ?? []), resource]);
+      place.asked.add(value);
+      places.set(at, place);
+    }
+  }
+  return [...places.values()];
+}
+
+/** What no query can carry is not looked for by this rule; its CI is then found, or made, by IRE. */
+function isAskable(value: string): boolean {
+  return isQueryable(value) && encodeURIComponent(value).length < queryBytes / 2;
+}
+
+/** Ids are compared as we compare ids, everything else without case, as the instance's database does. */
+function comparedForm(field: string, value: string): string {
+  return field === 'object_id' ? resourceNormalForm(value) : value.toLowerCase();
+}
+
+/** Puts the CI that each hit stands for in its place. */
+async function resolveHits(reader: CiReader, hits: readonly Hit[]): Promise<Candidates> {
+  const distinct = new Map<SysId, CiState>(hits.map(({ ci }) => [ci.sysId, ci]));
+  const ends = await standFor(reader, [...distinct.values()]);
+  const candidates: Candidates = new Map();
+  for (const { key, ...hit } of hits) {
+    const ci = ends.get(hit.ci.sysId);
+    if (ci !== undefined) candidates.set(key, [...(candidates.get(key) ?? []), { ...hit, ci }]);
+  }
+  return candidates;
 }

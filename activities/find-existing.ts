@@ -1,7 +1,8 @@
 import { isSyncError } from '../src/errors.ts';
 import type { SysId } from '../src/model.ts';
-import { query, splitByBytes, valueOf, type Query, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
+import { query, splitByBytes, valueOf, type Query, type ServiceNowClient } from '../src/servicenow/index.ts';
 import type { InstanceTable } from './instance-model.ts';
+import { lookUp, queryBytes } from './look-up.ts';
 import type { PreparedRecord } from './prepare-records.ts';
 
 export type Existing =
@@ -9,10 +10,8 @@ export type Existing =
   /** The natural key cannot be looked up, so creating the record could double it. */
   | { readonly refused: string };
 
-const queryBytes = 6_000;
-
 /**
- * Looks records up by their natural key, many at a time. The column with the most different values becomes the IN list,
+ * Looks records up by their natural key, many at a time and in one Batch. The column with the most different values becomes the IN list,
  * columns with one common value become equalities, and what comes back is held against the whole key here: a database
  * compares more loosely than we do. Of several records with one key the oldest sys_created_on wins.
  */
@@ -66,10 +65,8 @@ async function lookUpGroup(
   const fields = [
     ...new Set([...group.columns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on']),
   ];
-  const rows: Row[] = [];
-  for (const asked of queriesFor(group, distinct, widest, found)) {
-    for await (const row of client.table.listAll(mapped.name, { query: asked, fields }, signal)) rows.push(row);
-  }
+  const lookUps = queriesFor(group, distinct, widest, found).map((asked) => ({ table: mapped.name, query: asked, fields }));
+  const rows = (await lookUp(client, lookUps, signal)).flat();
   rows.sort((left, right) => valueOf(left, 'sys_created_on').localeCompare(valueOf(right, 'sys_created_on')));
   for (const row of rows) {
     const record = wanted.get(joined(Object.fromEntries(group.columns.map((column) => [column, valueOf(row, column)])), group.columns));

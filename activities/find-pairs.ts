@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Configuration } from '../src/config/index.ts';
 import { isSyncError } from '../src/errors.ts';
-import { tableSpecs } from '../src/integrations/tables.ts';
-import { ciClasses, placeholderClass } from '../src/inventory/index.ts';
+import { placeholderClass } from '../src/inventory/index.ts';
 import {
   addPairs,
   cisOfClass,
@@ -18,9 +17,8 @@ import {
 import type { CiKey } from '../src/model.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import { createServiceNowConnection } from '../src/servicenow/index.ts';
-import { authOf, slotHoldMs } from './create-context.ts';
+import { authOf, readInstanceModel, slotHoldMs } from './create-context.ts';
 import { deploymentOfInstanceKey } from './engine-records.ts';
-import { createInstanceModel } from './instance-model.ts';
 import { platformMovesResults, readPairs } from './read-pairs.ts';
 
 export interface FindPairsOptions {
@@ -58,12 +56,10 @@ export async function findPairs(
     });
     const bare = connection.through(gate);
     const patiently = <Result>(work: () => Promise<Result>): Promise<Result> => whenNotThrottled(work, signal);
-    const dictionary = await patiently(() =>
-      bare.probeDictionary([...new Set([...tableSpecs.map((spec) => spec.name), ...ciClasses])], signal),
-    );
+    const model = await patiently(() => readInstanceModel(bare, source, signal));
     const reader = {
-      client: bare.withDictionary(dictionary),
-      model: createInstanceModel(dictionary, tableSpecs, source ?? ''),
+      client: bare.withDictionary(model.dictionary),
+      model,
       deploymentOf: deploymentsOf(await integrationInstances(database, url)),
     };
     const moves = await patiently(() => platformMovesResults(reader.client, signal));

@@ -1,6 +1,7 @@
 import { SyncError } from '../src/errors.ts';
 import type { TableSpec } from '../src/model.ts';
 import { mapTable, type InstanceDictionary, type MappedTable } from '../src/servicenow/index.ts';
+import type { CiRules } from './lookup-rules.ts';
 
 /** A table of the instance together with what the engine wants of it. */
 export type InstanceTable = MappedTable & { readonly spec: TableSpec };
@@ -13,9 +14,16 @@ export interface InstanceModel {
   readonly tables: ReadonlyMap<string, InstanceTable>;
   /** Whether a class (or any table) has a column, its super classes' included. */
   readonly hasColumn: (table: string, column: string) => boolean;
+  /** How CIs are found and made. */
+  readonly ciRules: CiRules;
 }
 
-export function createInstanceModel(dictionary: InstanceDictionary, specs: readonly TableSpec[], source: string): InstanceModel {
+export function createInstanceModel(
+  dictionary: InstanceDictionary,
+  specs: readonly TableSpec[],
+  source: string,
+  ciRules: CiRules,
+): InstanceModel {
   return {
     source,
     dictionary,
@@ -24,6 +32,7 @@ export function createInstanceModel(dictionary: InstanceDictionary, specs: reado
       const found = dictionary.tables[table];
       return found?.state === 'present' && Object.hasOwn(found.columns, column);
     },
+    ciRules,
   };
 }
 

@@ -14,7 +14,7 @@ import type { CiKey, SysId } from '../src/model.ts';
 import { query, splitByBytes, valueOf } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
-import { lookUp, queryBytes } from './find-cis.ts';
+import { lookUp, queryBytes } from './look-up.ts';
 import { differenceSentence, differencesOf } from './pair-differences.ts';
 import { readCmdbCis, readPairs, type PairReader } from './read-pairs.ts';
 
@@ -183,7 +183,7 @@ async function readExisting({ client }: PairReader, sysIds: readonly SysId[], si
     query: asked,
     fields: ['sys_id'],
   }));
-  return new Set((await lookUp(client, lookups, signal)).map((row) => valueOf(row, 'sys_id')));
+  return new Set((await lookUp(client, lookups, signal)).flat().map((row) => valueOf(row, 'sys_id')));
 }
 
 /**

@@ -4,6 +4,7 @@ import { integrationNames, type IntegrationReport, type SysId } from '../src/mod
 import { query, valueOf, type ServiceNowClient } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
 import { engineRecords, engineTables, integrationRecordKey, runRecord, runRecordTable } from './engine-records.ts';
+import { lookupRuleFindings } from './lookup-rules.ts';
 import { publishTables, type Publisher } from './publish.ts';
 import type { StepScope } from './run-step.ts';
 
@@ -30,7 +31,8 @@ export async function prepareInstance(context: ActivityContext, ref: RunRef, ste
     if (left === 0) break;
     await new Promise((resolve) => setTimeout(resolve, Math.min(readyInMs, 5_000) + 100));
   }
-  return enforceRunAs(context, run, serviceNow, runAs, step);
+  const { ciRules } = await context.instanceModelOf(run);
+  return [...(await enforceRunAs(context, run, serviceNow, runAs, step)), ...lookupRuleFindings(ciRules)];
 }
 
 function missingUser(user: string): CheckFinding {

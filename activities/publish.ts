@@ -25,7 +25,7 @@ import { prepareRecords, type PreparedRecord } from './prepare-records.ts';
 import type { StepScope } from './run-step.ts';
 
 /** Records per Batch request; the platform runs them one after the other within its quota. */
-const recordsAtATime = 100;
+const recordsAtATime = 400;
 const lanes = 3;
 const leaseMs = 10 * 60_000;
 /** How long a record waits for a reference that somebody else is writing. */

@@ -3,7 +3,7 @@ import { cloudFamilyClass, placeholderClass, resourceNormalForm } from '../src/i
 import type { CiKey, SysId } from '../src/model.ts';
 import type { CiOfClass, CiPair, PairCi, PairItem, PairResult } from '../src/ledger/index.ts';
 import { query, splitByBytes, valueOf, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
-import { lookUp, queryBytes, type Lookup } from './find-cis.ts';
+import { lookUp, queryBytes, type LookUp } from './look-up.ts';
 import type { InstanceModel } from './instance-model.ts';
 
 /** What reading pairs needs; the same for showing them and for holding them against what was shown. */
@@ -85,10 +85,10 @@ async function readSameIds(
   const fields = ['object_id', 'sys_class_name', 'sys_created_on', 'sys_created_by', ...optional];
   const wanted = new Map(cis.map((ci) => [resourceNormalForm(ci.identity.displayId), ci]));
   const lookups = [...classesToAsk(model, cis)].flatMap(([className, ids]) =>
-    splitByBytes(query(), 'object_id', ids, queryBytes).map((asked): Lookup => ({ table: className, query: asked, fields })),
+    splitByBytes(query(), 'object_id', ids, queryBytes).map((asked): LookUp => ({ table: className, query: asked, fields })),
   );
   const found = new Map<CiKey, Map<string, PairCi>>();
-  for (const row of await lookUp(client, lookups, signal)) {
+  for (const row of (await lookUp(client, lookups, signal)).flat()) {
     const ci = wanted.get(resourceNormalForm(valueOf(row, 'object_id')));
     if (ci === undefined) continue;
     const list = found.get(ci.ciKey) ?? new Map<string, PairCi>();
@@ -177,7 +177,7 @@ async function readPointingAt<Read extends { readonly sysId: SysId }>(
     fields: [cmdbCi, ...columns.values()],
   }));
   const found = new Map<string, Read[]>();
-  for (const row of await lookUp(client, lookups, signal)) {
+  for (const row of (await lookUp(client, lookups, signal)).flat()) {
     const target = valueOf(row, cmdbCi) as SysId;
     const list = found.get(target) ?? [];
     list.push(make(row, (column) => valueOf(row, columns.get(column) ?? ''), target));
@@ -197,5 +197,5 @@ export async function readCmdbCis(
   const cmdbCi = model.tables.get(table)?.column('cmdb_ci');
   if (cmdbCi === undefined) return new Map();
   const lookups = splitByBytes(query(), 'sys_id', sysIds, queryBytes).map((asked) => ({ table, query: asked, fields: ['sys_id', cmdbCi] }));
-  return new Map((await lookUp(client, lookups, signal)).map((row) => [valueOf(row, 'sys_id'), valueOf(row, cmdbCi)]));
+  return new Map((await lookUp(client, lookups, signal)).flat().map((row) => [valueOf(row, 'sys_id'), valueOf(row, cmdbCi)]));
 }

@@ -1,11 +1,12 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
-import { isSyncError } from '../src/errors.ts';
+import { isSyncError, type SyncError } from '../src/errors.ts';
 import { buildIrePayloads, type BuiltPayload } from '../src/inventory/ire-payload.ts';
 import {
   ciProgress,
   claimCis,
   intendCis,
   openRun,
+  ownedSysIds,
   settleCis,
   takeOverClaims,
   unparkCis,
@@ -16,32 +17,47 @@ import {
 } from '../src/ledger/index.ts';
 import { accountClass, placeholderClass } from '../src/inventory/resource-class.ts';
 import type { CiKey, CiMatch, SysId } from '../src/model.ts';
-import type { IreAnswer, ServiceNowClient } from '../src/servicenow/index.ts';
+import {
+  ireBatchItem,
+  itemError,
+  readIreAnswer,
+  type BatchOutcome,
+  type IreAnswer,
+  type ServiceNowClient,
+} from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
-import { findCis, type FoundCi } from './find-cis.ts';
+import { integrationInstanceKey } from './engine-records.ts';
+import { findCis, type Finder, type FoundCi } from './find-cis.ts';
+import { IrePace } from './ire-batches.ts';
 import type { Left } from './observe.ts';
+import { revalidateCis } from './revalidate-cis.ts';
 import type { StepScope } from './run-step.ts';
 
-/** CIs settled at a time; with their chains they fit into one IRE payload of 500 items. */
-const cisAtATime = 400;
+/** CIs settled at a time: many look-ups share a Batch, and few parents are met by two workers. */
+const cisAtATime = 5_000;
 const leaseMs = 10 * 60_000;
-/** LOCK_TIMEOUT and ABANDONED: another payload works on the same parent; it will be done soon. */
-const retryAfterMs = 5_000;
+/** LOCK_TIMEOUT and ABANDONED: another payload works on the same parent; it will be done soon, or it takes a while. */
+const firstRetryMs = 5_000;
+const longestRetryMs = 5 * 60_000;
 const triesPerCi = 8;
+/** The instance had no room for a payload at all. */
+const throttledMs = 10_000;
 
 /** Settles which CI each wanted resource and image is: found on the instance, or created through IRE. */
 export async function resolveCis(context: ActivityContext, input: IntegrationInput, step: StepScope): Promise<Left> {
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
-  const { serviceNow } = await context.clientsOf(run);
+  const finder = await finderOf(context, run, step);
   const settleTime = context.config.serviceNow.transactionQuotaMs + context.config.serviceNow.settleMs;
   await takeOverClaims(context.ledger.database, run);
+  await revalidateCis(context, run, finder, step);
   await unparkCis(context.ledger.database, run);
+  const pace = new IrePace();
   let done = 0;
   while (!step.timeIsUp() && !step.signal.aborted) {
     const claim = await claimCis(context.ledger.database, run, cisAtATime, leaseMs, settleTime);
     if (claim.cis.length === 0) break;
     await context.failpoint('resolve.after-claim');
-    await resolveClaim({ context, run, input, client: serviceNow, claim, step });
+    await resolveClaim({ context, run, input, finder, client: finder.client, claim, step, pace });
     done += claim.cis.length;
     step.at({ cis: done });
   }
@@ -49,13 +65,22 @@ export async function resolveCis(context: ActivityContext, input: IntegrationInp
   return { left: progress.wanted, readyInMs: progress.readyInMs, advanced: false };
 }
 
+async function finderOf(context: ActivityContext, run: RunHandle, step: StepScope): Promise<Finder> {
+  const { serviceNow } = await context.clientsOf(run);
+  const key = integrationInstanceKey(run.deployment);
+  const instances = await ownedSysIds(context.ledger.database, context.ledger.words, run, 'sn_sec_int_impl', [key]);
+  return { client: serviceNow, model: await context.instanceModelOf(run), signal: step.signal, integrationInstance: instances.get(key) };
+}
+
 interface Resolver {
   readonly context: ActivityContext;
   readonly run: RunHandle;
   readonly input: IntegrationInput;
+  readonly finder: Finder;
   readonly client: ServiceNowClient;
   readonly claim: CiClaim;
   readonly step: StepScope;
+  readonly pace: IrePace;
 }
 
 interface Written {
@@ -66,10 +91,10 @@ interface Written {
 const nothingWritten: Written = { created: 0, updated: 0, records: 0 };
 
 async function resolveClaim(resolver: Resolver): Promise<void> {
-  const { context, run, client, claim, step } = resolver;
+  const { finder, claim, context } = resolver;
   let found: Awaited<ReturnType<typeof findCis>>;
   try {
-    found = await findCis(client, await context.instanceModelOf(run), claim.cis, step.signal);
+    found = await findCis(finder, claim.cis);
   } catch (error) {
     await settle(resolver, claim.cis.map(released), nothingWritten);
     throw error;
@@ -79,23 +104,43 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
     return match ? [{ key: ci.key, outcome: 'resolved', ...match, match: matchOf(ci, match) }] : [];
   });
   const unmatched = claim.cis.filter((ci) => !found.has(ci.key));
-  const { payloads, unplaced } = buildIrePayloads(unmatched, { dataSource: context.config.serviceNow.dataSource });
+  const { unplaced } = buildIrePayloads(unmatched, { dataSource: context.config.serviceNow.dataSource });
   const parked = unplaced.map(({ request, because }): CiOutcome => ({ key: request.key, outcome: 'parked', because }));
   await settle(resolver, [...matched, ...parked], nothingWritten);
-  for (const [index, payload] of payloads.entries()) {
+  const impossible = new Set(parked.map(({ key }) => key));
+  await sendAll(
+    resolver,
+    unmatched.filter(({ key }) => !impossible.has(key)),
+  );
+}
+
+/** One Batch after the other: payloads of one claim have parents in common, and must not wait for each other's locks. */
+async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<void> {
+  const { context, pace, step } = resolver;
+  let waiting: readonly ClaimedCi[] = [...cis].sort(byParent);
+  while (waiting.length > 0) {
+    if (step.timeIsUp() || step.signal.aborted) {
+      await settle(resolver, waiting.map(released), nothingWritten);
+      return;
+    }
+    const { payloads, left } = pace.next(waiting, { dataSource: context.config.serviceNow.dataSource });
     try {
-      await sendPayload(resolver, payload);
+      await sendPayloads(resolver, payloads);
     } catch (error) {
-      const unsent = payloads.slice(index + 1).flatMap((later) => [...later.itemIndexes.keys()]);
-      if (!isSyncError(error, 'fenced-out'))
-        await settle(
-          resolver,
-          unsent.map((key) => ({ key, outcome: 'released' })),
-          nothingWritten,
-        );
+      if (!isSyncError(error, 'fenced-out')) await settle(resolver, left.map(released), nothingWritten);
       throw error;
     }
+    waiting = left;
+    step.at({ cisToSend: waiting.length });
   }
+}
+
+/** As the payloads are sorted, so that one Batch after the other takes accounts whole. */
+function byParent({ identity: left }: ClaimedCi, { identity: right }: ClaimedCi): number {
+  const parentOf = (identity: ClaimedCi['identity']): string =>
+    identity.type === 'image' ? '\u{10ffff}' : `${identity.accountId ?? ''}\n${identity.region ?? ''}`;
+  const [a, b] = [parentOf(left), parentOf(right)];
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** One whose outcome is still unknown stays so: it has settled, and is looked up again by the next attempt. */
@@ -116,22 +161,24 @@ function matchOf(ci: ClaimedCi, { match, className }: FoundCi): CiMatch {
  * Intent → send → outcome per item; a lost answer leaves the intent, and the CIs are looked up once the platform has settled.
  * The intent is committed with the slot in hand, as for records (publish.ts).
  */
-async function sendPayload(resolver: Resolver, { payload, itemIndexes }: BuiltPayload): Promise<void> {
-  const { context, run, client, claim, step } = resolver;
-  const keys = [...itemIndexes.keys()];
-  let answer: IreAnswer;
+async function sendPayloads(resolver: Resolver, payloads: readonly BuiltPayload[]): Promise<void> {
+  const { context, run, client, claim, step, pace } = resolver;
+  const { dataSource } = context.config.serviceNow;
+  const keys = payloads.flatMap(({ itemIndexes }) => [...itemIndexes.keys()]);
+  const startedMs = performance.now();
+  let outcomes: readonly BatchOutcome[];
   try {
-    answer = await client.identifyReconcile.identify(
-      payload,
+    outcomes = await client.batch.sendBatch(
+      payloads.map(({ payload }, index) => ireBatchItem(String(index), payload, { dataSource })),
       {
-        dataSource: context.config.serviceNow.dataSource,
         kind: 'serviceNowWrites',
+        effect: 'write',
         beforeSend: async () => {
           await intendCis(context.ledger.database, run, claim, keys);
           await context.failpoint('resolve.after-intent');
         },
+        signal: step.signal,
       },
-      step.signal,
     );
   } catch (error) {
     const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'misconfigured', 'bug');
@@ -145,11 +192,57 @@ async function sendPayload(resolver: Resolver, { payload, itemIndexes }: BuiltPa
     if (isSyncError(error, 'outcome-unknown')) return;
     throw error;
   }
+  pace.learn(payloads, outcomes, performance.now() - startedMs);
   await context.failpoint('resolve.after-send');
-  const tries = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
-  const outcomes = [...itemIndexes].map(([key, itemIndex]) => outcomeOf(key, answer, itemIndex, tries.get(key) ?? 1));
-  await settle(resolver, outcomes, writtenBy(answer));
+  const refused: SyncError[] = [];
+  for (const [index, built] of payloads.entries()) {
+    const { settled, written, refusal } = answerOf(built, outcomes[index], claim);
+    await settle(resolver, settled, written);
+    if (refusal) refused.push(refusal);
+  }
   await context.failpoint('resolve.after-outcome');
+  if (refused[0]) throw refused[0];
+}
+
+interface PayloadAnswer {
+  readonly settled: readonly CiOutcome[];
+  readonly written: Written;
+  /** What no other payload would fare better with: a role is missing, the API is closed to this client. */
+  readonly refusal?: SyncError | undefined;
+}
+
+/** What became of one payload of a Batch: as many answers as it has items, or one for all of them. */
+function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, claim: CiClaim): PayloadAnswer {
+  const all = (of: (key: CiKey) => CiOutcome): CiOutcome[] => [...built.itemIndexes.keys()].map(of);
+  const unknown: PayloadAnswer = { settled: all((key) => ({ key, outcome: 'unknown' })), written: nothingWritten };
+  if (outcome === undefined || outcome.outcome === 'unserviced') return unknown;
+  const { status } = outcome;
+  if (status === 202 || status === 500 || status > 503) return unknown;
+  if (status === 429 || status === 503 || status === 401) {
+    const because = `status ${status}`;
+    return { settled: all((key) => ({ key, outcome: 'retry', because, afterMs: throttledMs })), written: nothingWritten };
+  }
+  if (status !== 200 && status !== 400) {
+    return {
+      settled: all((key) => ({ key, outcome: 'released' })),
+      written: nothingWritten,
+      refusal: itemError(status, outcome.body, 'POST /api/now/identifyreconcile'),
+    };
+  }
+  let answer: IreAnswer;
+  try {
+    answer = readIreAnswer(outcome.body, built.payload.items.length, {}, status);
+  } catch (error) {
+    if (!isSyncError(error, 'rejected', 'malformed-answer')) throw error;
+    // A payload that the engine does not even read: nothing of it was done, and nothing of it would be another time.
+    if (error.kind === 'rejected') {
+      return { settled: all((key) => ({ key, outcome: 'parked', because: error.message })), written: nothingWritten };
+    }
+    return unknown;
+  }
+  const tries = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
+  const settled = [...built.itemIndexes].map(([key, itemIndex]) => outcomeOf(key, answer, itemIndex, tries.get(key) ?? 1));
+  return { settled, written: writtenBy(answer) };
 }
 
 function outcomeOf(key: CiKey, answer: IreAnswer, itemIndex: number, tries: number): CiOutcome {
@@ -159,7 +252,7 @@ function outcomeOf(key: CiKey, answer: IreAnswer, itemIndex: number, tries: numb
     case 'inserted':
     case 'matched':
     case 'updated':
-      if (item.sysId === undefined) return { key, outcome: 'retry', because: 'the answer names no sys_id' };
+      if (item.sysId === undefined) return retryLater(key, 'NO_SYS_ID', tries);
       return {
         key,
         outcome: 'resolved',
@@ -169,11 +262,16 @@ function outcomeOf(key: CiKey, answer: IreAnswer, itemIndex: number, tries: numb
         evidence: `identification engine: ${item.operation}`,
       };
     case 'retry':
-      if (tries >= triesPerCi) return { key, outcome: 'parked', because: `${item.code}: still refused after ${tries} tries` };
-      return { key, outcome: 'retry', because: item.code };
+      return retryLater(key, item.code, tries);
     case 'refused':
       return { key, outcome: 'parked', because: `${item.code}: ${item.message} ${item.remedy}` };
   }
+}
+
+/** Each time twice as long, and some tries only: a parent that stays locked is a person's business. */
+function retryLater(key: CiKey, code: string, tries: number): CiOutcome {
+  if (tries >= triesPerCi) return { key, outcome: 'parked', because: `${code}: still refused after ${tries} tries` };
+  return { key, outcome: 'retry', because: code, afterMs: Math.min(longestRetryMs, firstRetryMs * 2 ** (tries - 1)) };
 }
 
 /** Records that this payload wrote: CIs of the payload, datacenters and accounts included. */
@@ -186,5 +284,5 @@ function writtenBy(answer: IreAnswer): Written {
 
 async function settle(resolver: Resolver, outcomes: readonly CiOutcome[], written: Written): Promise<void> {
   const { context, run, input, claim } = resolver;
-  await settleCis(context.ledger.database, run, input.integration, claim, outcomes, written, retryAfterMs);
+  await settleCis(context.ledger.database, run, input.integration, claim, outcomes, written);
 }

@@ -18,7 +18,8 @@ export function isGuid(text: string): boolean {
  * @param raw already checked by `reasonNotAnId`
  */
 export function parseAzureId(raw: string): ParsedResource | ParsedImage | InvalidId {
-  const displayId = raw.replace(/\/+$/, '');
+  // Some services leave the leading slash out; a subscription is recognised without it.
+  const displayId = raw.replace(/^(?=subscriptions\/)/i, '/').replace(/\/+$/, '');
   const id = displayId.toLowerCase();
   const tail = imageTail.exec(id)?.groups;
   if (tail !== undefined) return parseImage(displayId, id, tail);

@@ -15,7 +15,8 @@ export function parseGoogleId(raw: string): ParsedResource | InvalidId {
   if (segments.includes('')) return { invalid: 'has an empty segment' };
   const lower = segments.map((segment) => segment.toLowerCase());
   const bucket = service === 'storage' && segments.length === 1;
-  if (!bucket && (segments.length < 2 || segments.length % 2 !== 0)) return { invalid: 'is not a list of collection/name pairs' };
+  const kind = bucket ? 'buckets' : collectionOf(lower);
+  if (kind === undefined) return { invalid: 'is not a list of collection/name pairs' };
 
   const named = (collection: string): string | undefined => {
     const at = lower.findIndex((segment, index) => index % 2 === 0 && segment === collection);
@@ -27,7 +28,6 @@ export function parseGoogleId(raw: string): ParsedResource | InvalidId {
   const region = named('regions') ?? named('locations') ?? zone?.replace(/-[a-z]$/, '');
   const name = segments.at(-1) ?? '';
   const isProject = segments.length === 2 && lower[0] === 'projects';
-  const collection = bucket ? 'buckets' : (lower.at(-2) ?? '');
   return {
     kind: 'resource',
     cloud: 'gcp',
@@ -36,10 +36,26 @@ export function parseGoogleId(raw: string): ParsedResource | InvalidId {
       : `${service === undefined ? '' : `//${service}.googleapis.com/`}${lower.join('/')}`) as ResourceId,
     displayId: service === undefined ? path : `//${service}.googleapis.com/${path}`,
     name,
-    resourceType: isProject ? 'gcp::project' : ['gcp', ...(service === undefined ? [] : [service]), collection].join('::'),
+    resourceType: isProject ? 'gcp::project' : ['gcp', ...(service === undefined ? [] : [service]), kind].join('::'),
     ...(project !== undefined && project !== '_' && { accountId: project }),
     ...(region !== undefined && region !== 'global' && { region }),
   };
+}
+
+/**
+ * What the last name is a name of; undefined when the path has no such form. Two words stand alone between the pairs: `global`
+ * below a project, and `k8s` below a cluster, behind which an object is named as the cluster itself names it
+ * (`namespaces/ns/apps/deployments/d`: a namespace, an API group, kind and name).
+ */
+function collectionOf(lower: readonly string[]): string | undefined {
+  const cluster = lower.indexOf('k8s');
+  if (cluster > 0 && cluster % 2 === 0 && lower[cluster - 2] === 'clusters') {
+    const object = lower.slice(cluster + 1);
+    const inNamespace = object[0] === 'namespaces' && object.length > 2 ? object.slice(2) : object;
+    return inNamespace.length === 2 || inNamespace.length === 3 ? `k8s::${inNamespace.at(-2) ?? ''}` : undefined;
+  }
+  const pairs = lower[0] === 'projects' && lower[2] === 'global' ? [...lower.slice(0, 2), ...lower.slice(3)] : lower;
+  return pairs.length >= 2 && pairs.length % 2 === 0 && !(pairs.length === 2 && pairs !== lower) ? pairs.at(-2) : undefined;
 }
 
 function split(spelled: string): { readonly service: string | undefined; readonly path: string } {

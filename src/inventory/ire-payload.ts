@@ -12,11 +12,12 @@
  */
 import type { CiIdentity, CiKey, CiRequest } from '../model.ts';
 import { regionName } from './regions.ts';
-import { accountClass, datacenterClassOf, imageClass, placeholderClass } from './resource-class.ts';
+import { accountClass, datacenterClassOf, imageClass, placeholderClass, tagClass } from './resource-class.ts';
 
 export interface IreItem {
   readonly className: string;
   readonly values: Readonly<Record<string, string>>;
+  readonly related?: readonly { readonly className: string; readonly values: Readonly<Record<string, string>> }[];
   readonly sys_object_source_info?: { readonly source_name: string; readonly source_native_key: string };
 }
 
@@ -48,6 +49,8 @@ export interface UnplacedRequest {
 export interface IreOptions {
   /** A choice of `cmdb_ci.discovery_source`; case-exact (servicenow.md §5.1). */
   readonly dataSource: string;
+  /** Tags of resources, name and value; only where the identification rule of the class takes them as related items. */
+  readonly tags?: ReadonlyMap<CiKey, readonly (readonly [name: string, value: string])[]>;
   /** Items per payload, chain included (servicenow.md §5.1, best practice: 500). */
   readonly maxItems?: number;
 }
@@ -66,7 +69,7 @@ export function buildIrePayloads(
   const maxItems = options.maxItems ?? 500;
   const unplaced: UnplacedRequest[] = [];
   const payloads: BuiltPayload[] = [];
-  let draft = new Draft(options.dataSource);
+  let draft = new Draft(options);
   for (const request of [...requests].sort(byParents)) {
     const because = reasonUnplaced(request.identity);
     if (because !== undefined) {
@@ -76,7 +79,7 @@ export function buildIrePayloads(
     // One request brings at most three items: itself, its datacenter, its account.
     if (draft.size + 3 > maxItems && draft.size + draft.itemsNeededFor(request) > maxItems) {
       payloads.push(draft.built());
-      draft = new Draft(options.dataSource);
+      draft = new Draft(options);
     }
     draft.add(request);
   }
@@ -108,10 +111,10 @@ class Draft {
   readonly #indexes = new Map<CiKey, number>();
   /** Item by its identity: what IRE would call a duplicate has the same key here. */
   readonly #itemOf = new Map<string, number>();
-  readonly #dataSource: string;
+  readonly #options: IreOptions;
 
-  constructor(dataSource: string) {
-    this.#dataSource = dataSource;
+  constructor(options: IreOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -123,7 +126,7 @@ class Draft {
   }
 
   add({ key, identity }: CiRequest): void {
-    this.#indexes.set(key, identity.type === 'image' ? this.#addImage(identity) : this.#addResource(identity));
+    this.#indexes.set(key, identity.type === 'image' ? this.#addImage(identity) : this.#addResource(key, identity));
   }
 
   built(): BuiltPayload {
@@ -139,7 +142,7 @@ class Draft {
     });
   }
 
-  #addResource(identity: ResourceIdentity): number {
+  #addResource(key: CiKey, identity: ResourceIdentity): number {
     const account = this.#putAccount(identity);
     if (identity.lookupClass === accountClass) return account;
     const host = identity.region === undefined ? account : this.#putDatacenter(identity, identity.region, account);
@@ -147,6 +150,7 @@ class Draft {
     const resource = this.#put(`resource\n${identity.resourceId}`, {
       className: placeholderClass,
       values: { object_id: identity.displayId, name: identity.name, resource_type: identity.resourceType },
+      ...this.#related(key),
       ...this.#sourceInfo(identity.resourceId),
     });
     if (resource === before) this.#relations.push({ parent: resource, child: host, type: 'Hosted on::Hosts' });
@@ -164,6 +168,7 @@ class Draft {
         ...(identity.accountName !== undefined && { name: identity.accountName }),
         datacenter_type: datacenterClassOf(identity.cloud),
       },
+      ...this.#sourceInfo(accountId),
     });
   }
 
@@ -172,9 +177,17 @@ class Draft {
     const datacenter = this.#put(datacenterKey(identity, region), {
       className: datacenterClassOf(identity.cloud),
       values: { object_id: region, region, name: regionName(region) },
+      // Every account has a datacenter of this region.
+      ...this.#sourceInfo(`${identity.accountId ?? ''}/${region}`),
     });
     if (datacenter === before) this.#relations.push({ parent: datacenter, child: account, type: 'Hosted on::Hosts' });
     return datacenter;
+  }
+
+  /** Direct writes to this table are refused; with its CI the engine takes them (servicenow.md §5.1). */
+  #related(key: CiKey): Pick<IreItem, 'related'> {
+    const tags = this.#options.tags?.get(key) ?? [];
+    return tags.length === 0 ? {} : { related: tags.map(([name, value]) => ({ className: tagClass, values: { key: name, value } })) };
   }
 
   #put(key: string, item: IreItem): number {
@@ -186,7 +199,7 @@ class Draft {
 
   /** IRE matches on its source rows first: a later change of the id's spelling still finds the CI (servicenow.md §5.1). */
   #sourceInfo(nativeKey: string): Required<Pick<IreItem, 'sys_object_source_info'>> {
-    return { sys_object_source_info: { source_name: this.#dataSource, source_native_key: nativeKey } };
+    return { sys_object_source_info: { source_name: this.#options.dataSource, source_native_key: nativeKey } };
   }
 }
 

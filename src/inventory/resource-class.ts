@@ -6,6 +6,8 @@ export const placeholderClass = 'cmdb_ci_cmp_resource';
 export const cloudFamilyClass = 'cmdb_ci_vm_object';
 export const accountClass = 'cmdb_ci_cloud_service_account';
 export const imageClass = 'cmdb_ci_docker_image';
+/** Not a CI: tags of one, as related items. */
+export const tagClass = 'cmdb_key_value';
 
 const classes: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -43,6 +45,17 @@ export function datacenterClassOf(cloud: 'azure' | 'aws' | 'gcp' | 'on-premises'
   }
 }
 
+/**
+ * Classes of adapters and addresses, and the columns by which each names the CI that it is a part of, best first: a lookup that
+ * hits one of them means its parent (servicenow.md §1.5).
+ */
+export const parentColumns: ReadonlyMap<string, readonly string[]> = new Map([
+  ['cmdb_ci_nic', ['cmdb_ci']],
+  ['cmdb_ci_network_adapter', ['cmdb_ci']],
+  ['cmdb_ci_ip_address', ['owned_by_cmdb_ci', 'nic']],
+  ['dscy_switchport', ['cmdb_ci']],
+]);
+
 /** Every CI class that the engine looks into or creates: what it has to know the columns of. */
 export const ciClasses: readonly string[] = [
   ...new Set([
@@ -51,6 +64,7 @@ export const ciClasses: readonly string[] = [
     cloudFamilyClass,
     imageClass,
     ...classes.values(),
+    ...parentColumns.keys(),
     ...(['azure', 'aws', 'gcp'] as const).map((cloud) => datacenterClassOf(cloud)),
   ]),
 ];

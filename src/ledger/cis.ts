@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Database } from './database.ts';
+import { republishReferences } from './ci-references.ts';
+import type { Database, Transaction } from './database.ts';
 import { requireWholeClaim } from './records.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import { ciKeyDigest } from './groups.ts';
@@ -29,9 +30,11 @@ export type CiOutcome =
       readonly match: CiMatch;
       /** What says so: the rule, the discovered item, the word of the identification engine. Kept as history. */
       readonly evidence?: string | undefined;
+      /** Why the match is worth a look, as long as it is. */
+      readonly note?: string | undefined;
     }
-  /** Tried again after a while (LOCK_TIMEOUT, ABANDONED). */
-  | { readonly key: CiKey; readonly outcome: 'retry'; readonly because: string }
+  /** Tried again `afterMs` later (LOCK_TIMEOUT, ABANDONED). */
+  | { readonly key: CiKey; readonly outcome: 'retry'; readonly because: string; readonly afterMs: number }
   | { readonly key: CiKey; readonly outcome: 'parked'; readonly because: string }
   /** Sent, and nobody knows what became of it. */
   | { readonly key: CiKey; readonly outcome: 'unknown' }
@@ -45,8 +48,8 @@ export interface CiProgress {
 }
 
 /**
- * Takes up to `limit` CIs that this deployment's groups want and nobody holds, in key order. A CI that was sent without an
- * outcome is taken only `settleMs` after that: until then the platform may still be working on it (design §2).
+ * Takes up to `limit` CIs that this deployment's groups want and nobody holds, in the order of their parents: what two workers hold
+ * at a time lies below different accounts, but for one. A CI that was sent without an outcome is taken only `settleMs` after that: until then the platform may still be working on it (design §2).
  */
 export async function claimCis(database: Database, run: RunHandle, limit: number, leaseMs: number, settleMs: number): Promise<CiClaim> {
   const token = randomUUID();
@@ -59,7 +62,7 @@ export async function claimCis(database: Database, run: RunHandle, limit: number
            AND (c.claim_until IS NULL OR c.claim_until < ledger_now())
            AND (c.sent_at IS NULL OR c.sent_at + $6 * interval '1 millisecond' < ledger_now())
            AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = c.ci_key AND g.deployment_id = $2)
-         ORDER BY c.ci_key LIMIT $4 FOR UPDATE OF c SKIP LOCKED) AS due
+         ORDER BY c.parent_key, c.ci_key LIMIT $4 FOR UPDATE OF c SKIP LOCKED) AS due
        WHERE ci.instance_id = due.instance_id AND ci.ci_key = due.ci_key
        RETURNING ci.key_text, ci.identity, ci.sent_at, ci.tries`,
       [run.instanceId, run.deploymentId, token, limit, leaseMs, settleMs],
@@ -88,7 +91,10 @@ export async function intendCis(database: Database, run: RunHandle, claim: CiCla
   });
 }
 
-/** Writes outcomes and the history of matches. `retryAfterMs` keeps retried CIs away for a while; outcomes of a lost claim are ignored. */
+/**
+ * Writes outcomes and the history of matches; outcomes of a lost claim are ignored. What refers to a CI that became another one is
+ * published again.
+ */
 export async function settleCis(
   database: Database,
   run: RunHandle,
@@ -96,31 +102,32 @@ export async function settleCis(
   claim: CiClaim,
   outcomes: readonly CiOutcome[],
   written: { readonly created: number; readonly updated: number; readonly records: number },
-  retryAfterMs: number,
 ): Promise<void> {
   if (outcomes.length === 0) return;
   const resolved = (one: CiOutcome) => (one.outcome === 'resolved' ? one : undefined);
   const because = (one: CiOutcome) => (one.outcome === 'parked' || one.outcome === 'retry' ? one.because : null);
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
+    await republishReferences(tx, run, await becomingOthers(tx, run, claim, outcomes));
     await tx.query(
       `WITH settled AS (UPDATE ci SET
          state = CASE t.outcome WHEN 'resolved' THEN 'resolved' WHEN 'parked' THEN 'parked' ELSE ci.state END,
          sys_id = coalesce(t.sys_id, ci.sys_id), class_name = coalesce(t.class_name, ci.class_name), match = coalesce(t.match, ci.match),
          created_by_engine = ci.created_by_engine OR coalesce(t.match = 'created-by-ire', false),
+         note = CASE t.outcome WHEN 'resolved' THEN t.note ELSE ci.note END,
+         checked_at = CASE t.outcome WHEN 'resolved' THEN ledger_now() ELSE ci.checked_at END,
          reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $3::uuid END,
          sent_at = CASE t.outcome WHEN 'unknown' THEN ci.sent_at END,
          claim_token = NULL, claim_deployment = NULL,
-         claim_until = CASE t.outcome WHEN 'retry' THEN ledger_now() + $4 * interval '1 millisecond' END
-       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
-         AS t(ci_key, outcome, sys_id, class_name, match, reason, evidence)
+         claim_until = CASE t.outcome WHEN 'retry' THEN ledger_now() + t.after_ms * interval '1 millisecond' END
+       FROM unnest($4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[])
+         AS t(ci_key, outcome, sys_id, class_name, match, reason, evidence, note, after_ms)
        WHERE ci.instance_id = $1 AND ci.ci_key = t.ci_key AND ci.claim_token = $2
        RETURNING ci.ci_key, t.outcome, ci.sys_id, ci.class_name, ci.match, t.reason, t.evidence)${appendMatches}`,
       [
         run.instanceId,
         claim.token,
         run.runId,
-        retryAfterMs,
         outcomes.map((one) => ciKeyDigest(one.key)),
         outcomes.map((one) => one.outcome),
         outcomes.map((one) => resolved(one)?.sysId ?? null),
@@ -128,12 +135,26 @@ export async function settleCis(
         outcomes.map((one) => resolved(one)?.match ?? null),
         outcomes.map(because),
         outcomes.map((one) => resolved(one)?.evidence ?? null),
+        outcomes.map((one) => resolved(one)?.note ?? null),
+        outcomes.map((one) => (one.outcome === 'retry' ? one.afterMs : 0)),
       ],
     );
     await addTally(tx, run, integration, 'created', written.created);
     await addTally(tx, run, integration, 'updated', written.updated);
     await addTally(tx, run, '', 'serviceNowWrites', written.records);
   });
+}
+
+/** Claimed CIs that were known before, were lost on the instance, and are settled as another record now. */
+async function becomingOthers(tx: Transaction, run: RunHandle, claim: CiClaim, outcomes: readonly CiOutcome[]): Promise<Buffer[]> {
+  const resolved = outcomes.filter((one) => one.outcome === 'resolved');
+  if (resolved.length === 0) return [];
+  const others = await tx.query<{ ci_key: Buffer }>(
+    `SELECT c.ci_key FROM unnest($3::bytea[], $4::text[]) AS t(ci_key, sys_id) JOIN ci c ON c.instance_id = $1 AND c.ci_key = t.ci_key
+     WHERE c.claim_token = $2 AND c.sys_id <> t.sys_id`,
+    [run.instanceId, claim.token, resolved.map((one) => ciKeyDigest(one.key)), resolved.map((one) => one.sysId)],
+  );
+  return others.rows.map((row) => row.ci_key);
 }
 
 /** CIs parked in an earlier run get one more try in this one. */

@@ -1,6 +1,7 @@
 import type { Database, Transaction } from './database.ts';
 import { canonicalJson, digest } from './digest.ts';
 import { ciKeyDigest, type DueCi, type DueGroup } from './groups.ts';
+import { abandonStages, carryOver } from './renames.ts';
 import { observedKey } from './pages.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
@@ -84,13 +85,27 @@ function ciOf(group: DueGroup, derived: Derived, { ciOfGroup }: Deriver): Buffer
   return key === undefined ? null : ciKeyDigest(key);
 }
 
+/** A record whose natural key changed because its CI became another one: it stays the same record on the instance. */
+export interface Rename {
+  readonly table: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What became of all groups of one CI. */
+export interface DerivedCi {
+  readonly due: DueCi;
+  readonly derived: Derived;
+  readonly renames: readonly Rename[];
+}
+
 /** Stores what the groups of known CIs became (discovered items, results). */
 export async function commitDerivedCis(
   database: Database,
   words: Words,
   run: RunHandle,
   integration: IntegrationName,
-  cis: readonly { readonly due: DueCi; readonly derived: Derived }[],
+  cis: readonly DerivedCi[],
 ): Promise<DesiredResult> {
   const records = cis.flatMap(({ due, derived }) =>
     derived.records.map((record) => ({ record, groupKey: ciStageKey(integration, due.ci.sysId) })),
@@ -116,12 +131,31 @@ export async function commitDerivedCis(
         groups.map(({ sysId }) => sysId),
       ],
     );
+    await leaveFormerCis(tx, words, run, integration, cis);
     return { records: records.length, changed, cis: 0 };
   });
 }
 
+async function leaveFormerCis(
+  tx: Transaction,
+  words: Words,
+  run: RunHandle,
+  integration: IntegrationName,
+  cis: readonly DerivedCi[],
+): Promise<void> {
+  const former = new Set(cis.flatMap(({ due }) => due.groups.flatMap((group) => group.formerSysId ?? [])));
+  if (former.size === 0) return;
+  const renames = cis.flatMap((ci) => ci.renames);
+  const rows = await Promise.all(
+    renames.map(async ({ table, from, to }) => ({ tableId: await words.idOf(table), from: recordKey(from), to: recordKey(to) })),
+  );
+  await carryOver(tx, run, rows);
+  const stages = [...former].map((sysId) => ({ sysId, stage: ciStageKey(integration, sysId) }));
+  await abandonStages(tx, run, await words.idOf(integration), stages);
+}
+
 /** One group yields records in two stages; each stage owns its own, so that one does not drop the other's. */
-export function stageKey(stage: 'group', groupKey: Buffer): Buffer {
+export function stageKey(stage: string, groupKey: Buffer): Buffer {
   return digest(`${stage}\n${groupKey.toString('hex')}`);
 }
 export function ciStageKey(integration: IntegrationName, sysId: string): Buffer {

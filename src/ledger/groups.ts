@@ -25,7 +25,13 @@ export interface DueGroup {
 /** All groups of one CI, due because the CI or one of the groups changed. */
 export interface DueCi {
   readonly ci: ResolvedCi;
-  readonly groups: readonly (DueGroup & { readonly derivedSeq: string })[];
+  readonly groups: readonly DueGroupOfCi[];
+}
+
+export interface DueGroupOfCi extends DueGroup {
+  readonly derivedSeq: string;
+  /** The CI that its records were derived for before, when that was another one. */
+  readonly formerSysId: SysId | undefined;
 }
 
 /** Makes every group of an integration due when the mapping that derived it was another version of the code. */
@@ -172,8 +178,8 @@ export async function dueCis(
            SELECT c.sys_id FROM observed_group g JOIN ci c ON c.instance_id = $3 AND c.ci_key = g.ci_key
            WHERE g.deployment_id = $1 AND g.integration = $2 AND g.ci_key IS NOT NULL AND c.state = 'resolved' AND ${due}
            ORDER BY g.group_key LIMIT $4) AS first)
-       SELECT c.sys_id, c.key_text, c.match, g.group_key, g.group_id, g.due_seq, g.derived_seq
-       FROM due JOIN ci c ON c.instance_id = $3 AND c.sys_id = due.sys_id
+       SELECT c.sys_id, c.key_text, c.match, g.group_key, g.group_id, g.due_seq, g.derived_seq, g.ci_sys_id
+       FROM due JOIN ci c ON c.instance_id = $3 AND c.sys_id = due.sys_id AND c.state = 'resolved'
        JOIN observed_group g ON g.ci_key = c.ci_key AND g.deployment_id = $1 AND g.integration = $2
        ORDER BY c.sys_id, g.group_id COLLATE "C"`,
       values,
@@ -191,16 +197,23 @@ interface DueCiRow {
   group_id: string;
   due_seq: string;
   derived_seq: string;
+  ci_sys_id: string | null;
 }
 
 function groupedByCi(rows: readonly DueCiRow[]): DueCi[] {
-  const bySysId = new Map<string, { ci: ResolvedCi; groups: (DueGroup & { derivedSeq: string })[] }>();
+  const bySysId = new Map<string, { ci: ResolvedCi; groups: DueGroupOfCi[] }>();
   for (const row of rows) {
     const found = bySysId.get(row.sys_id) ?? {
       ci: { key: row.key_text as ResolvedCi['key'], sysId: row.sys_id as SysId, match: row.match as CiMatch },
       groups: [],
     };
-    found.groups.push({ groupKey: row.group_key, groupId: row.group_id, dueSeq: row.due_seq, derivedSeq: row.derived_seq });
+    found.groups.push({
+      groupKey: row.group_key,
+      groupId: row.group_id,
+      dueSeq: row.due_seq,
+      derivedSeq: row.derived_seq,
+      formerSysId: row.ci_sys_id === null || row.ci_sys_id === row.sys_id ? undefined : (row.ci_sys_id as SysId),
+    });
     bySysId.set(row.sys_id, found);
   }
   return [...bySysId.values()];

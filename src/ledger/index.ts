@@ -3,6 +3,7 @@ import { openDatabase, type Database } from './database.ts';
 import { historyOutcomes } from './history.ts';
 import { createWords, type Words } from './words.ts';
 
+export * from './ci-checks.ts';
 export * from './cis.ts';
 export { castDatabaseError, type Database } from './database.ts';
 export * from './desired.ts';

@@ -111,6 +111,15 @@ export function answerError(answer: HttpAnswer, body: unknown, { what, effect, s
   return new SyncError({ ...facts, kind, code, remedy, message });
 }
 
+/** Casts the answer of one item of a Batch that was refused (a status from 400 to 499). @param what "POST /api/now/identifyreconcile" */
+export function itemError(status: number, body: unknown, what: string): SyncError {
+  const failure = readFailure(body);
+  const said = vendorSentence([failure.message, failure.detail].filter((text) => text !== '').join(': '));
+  const { kind, code, remedy } = clientError(status, failure, []);
+  const message = `${what} was answered with ${status} inside a batch${said === '' ? '.' : `: ${said}`}`;
+  return new SyncError({ service: 'servicenow', status, kind, code, remedy, message });
+}
+
 /** How long a 429 asks us to wait. Only rate rules say it; a full semaphore queue empties within seconds (servicenow.md §5.8). */
 export function throttleMs(answer: HttpAnswer): number {
   return retryAfterMs(answer.header('retry-after')) ?? 5_000;

@@ -37,7 +37,7 @@ export {
   type Shaped,
 } from './column-mapping.ts';
 export type { Choice, DictionaryColumn, DictionaryTable, InstanceDictionary } from './dictionary.ts';
-export { refusalOf, type Refusal } from './errors.ts';
+export { itemError, refusalOf, type Refusal } from './errors.ts';
 export type { Timeouts } from './http.ts';
 export {
   ireBatchItem,
@@ -54,7 +54,16 @@ export {
 export type { ServiceNowAuth } from './oauth.ts';
 export { encodedBytes, isQueryable, query, splitByBytes, type Query } from './query.ts';
 export type { InstanceUser, IntegrationRecord, RolesApi, UserRoles } from './roles.ts';
-export { everything, valueOf, type ListOptions, type Row, type TableApi, type WriteValues, type WrittenRecord } from './table.ts';
+export {
+  everything,
+  listRowsOf,
+  valueOf,
+  type ListOptions,
+  type Row,
+  type TableApi,
+  type WriteValues,
+  type WrittenRecord,
+} from './table.ts';
 
 export interface ServiceNowConnectionOptions {
   /** https URL of the instance. */

@@ -1,7 +1,7 @@
 /** The Table API, default version (servicenow.md §5.2): reads, single writes, and the same as items of a Batch. */
 import { SyncError } from '../errors.ts';
 import type { CallKind, SysId } from '../model.ts';
-import type { BatchItem } from './batch.ts';
+import type { BatchItem, BatchOutcome } from './batch.ts';
 import type { CheckColumns } from './columns.ts';
 import type { Send } from './http.ts';
 import { firstForeignRow, plainValue, query as emptyQuery, type Query } from './query.ts';
@@ -218,6 +218,19 @@ function rowsOf(body: unknown, table: string): readonly Row[] {
   const rows = isObject(body) ? body['result'] : undefined;
   if (!Array.isArray(rows) || !rows.every(isObject)) throw malformedRows(table);
   return rows;
+}
+
+/**
+ * Rows of a list that was asked for as an item of a Batch; undefined when the item has no answer of its own (unserviced, refused)
+ * or its page is full: then it has to be asked alone, which pages and casts refusals.
+ * @throws SyncError `malformed-answer` with code `query-ignored` as {@link TableApi.list} does
+ */
+export function listRowsOf(outcome: BatchOutcome | undefined, table: string, options: ListOptions): readonly Row[] | undefined {
+  if (outcome?.outcome !== 'answered' || outcome.status !== 200) return undefined;
+  const rows = isObject(outcome.body) ? outcome.body['result'] : undefined;
+  if (!Array.isArray(rows) || !rows.every(isObject)) return undefined;
+  requireAskedFor(rows, options.query, table);
+  return rows.length < (options.limit ?? defaultLimit) ? rows : undefined;
 }
 
 /** The sys_id of a created or updated record in a Table answer; undefined when there is none. */

@@ -40,8 +40,8 @@ async function want(run: RunHandle, ...names: string[]): Promise<void> {
 const claim = (run: RunHandle, limit = 100): Promise<CiClaim> => claimCis(ledger.database, run, limit, leaseMs, settleMs);
 const keysOf = (taken: CiClaim): string[] => taken.cis.map((ci) => ci.key.replace('image:', '')).sort();
 const keys = (...names: string[]): CiKey[] => names.map((name) => `image:${name}` as CiKey);
-const settle = (run: RunHandle, taken: CiClaim, outcomes: readonly CiOutcome[], written = noWrites, retryAfterMs = 0): Promise<void> =>
-  settleCis(ledger.database, run, 'assessments', taken, outcomes, written, retryAfterMs);
+const settle = (run: RunHandle, taken: CiClaim, outcomes: readonly CiOutcome[], written = noWrites): Promise<void> =>
+  settleCis(ledger.database, run, 'assessments', taken, outcomes, written);
 
 function resolved(name: string, sysId = `sys-${name}`): CiOutcome {
   return {
@@ -55,8 +55,8 @@ function resolved(name: string, sysId = `sys-${name}`): CiOutcome {
 const outcome = (name: string, kind: 'unknown' | 'released'): CiOutcome => ({ key: `image:${name}` as CiKey, outcome: kind });
 const refused = (name: string, kind: 'parked' | 'retry'): CiOutcome => ({
   key: `image:${name}` as CiKey,
-  outcome: kind,
   because: 'LOCK_TIMEOUT',
+  ...(kind === 'parked' ? { outcome: kind } : { outcome: kind, afterMs: 5_000 }),
 });
 
 test('a CI that two deployments want is one CI, settled once for both', async () => {
@@ -141,7 +141,7 @@ test('every outcome leaves what it should', async () => {
     outcome('unknown', 'unknown'),
     outcome('released', 'released'),
   ];
-  await settle(run, taken, outcomes, { created: 3, updated: 1, records: 4 }, 5_000);
+  await settle(run, taken, outcomes, { created: 3, updated: 1, records: 4 });
   expect(keysOf(await claim(run))).toEqual(['released']);
   await ledger.advance(6_000);
   expect((await claim(run)).cis).toMatchObject([{ key: 'image:retry', wasSent: false, tries: 1 }]);

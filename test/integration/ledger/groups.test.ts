@@ -211,7 +211,7 @@ describe('records of known CIs', () => {
     const outcomes = claim.cis.map(
       (ci) => ({ key: ci.key, outcome: 'resolved', sysId: sysId as SysId, className: 'c', match: 'lookup-rule' }) as const,
     );
-    await settleCis(ledger.database, run, 'assessments', claim, outcomes, { created: 0, updated: 0, records: 0 }, 0);
+    await settleCis(ledger.database, run, 'assessments', claim, outcomes, { created: 0, updated: 0, records: 0 });
   }
   const dueNow = async (run: RunHandle): Promise<{ sysId: string; groups: string[] }[]> =>
     (await dueCis(ledger.database, ledger.words, run, 'assessments', 10)).map(({ ci, groups }) => ({
@@ -220,7 +220,7 @@ describe('records of known CIs', () => {
     }));
   async function deriveCis(run: RunHandle): Promise<void> {
     const cis = await dueCis(ledger.database, ledger.words, run, 'assessments', 10);
-    const derived = cis.map((one) => ({ due: one, derived: { ...nothing, records: [policy(`of ${one.ci.sysId}`)] } }));
+    const derived = cis.map((one) => ({ due: one, derived: { ...nothing, records: [policy(`of ${one.ci.sysId}`)] }, renames: [] }));
     await commitDerivedCis(ledger.database, ledger.words, run, 'assessments', derived);
   }
   const wants = (group: string): Derived => ({ ...nothing, cis: [ciRequest(group)] });

@@ -141,7 +141,7 @@ async function resolve(run: RunHandle, outcome: CiOutcome): Promise<void> {
   await unparkCis(database, run);
   await database.query(`UPDATE ci SET state = 'wanted' WHERE state = 'resolved'`);
   const claim = await claimCis(database, run, 10, leaseMs, minuteMs);
-  await settleCis(database, run, 'assessments', claim, [outcome], { created: 0, updated: 0, records: 0 }, 0);
+  await settleCis(database, run, 'assessments', claim, [outcome], { created: 0, updated: 0, records: 0 });
 }
 
 const key = 'image:x' as CiKey;
@@ -162,7 +162,7 @@ const matched = (
 test('how a CI was matched is told once for each change of what it is, with the evidence', async () => {
   const story: readonly [CiOutcome, boolean][] = [
     [{ key, outcome: 'parked', because: 'MISSING_DEPENDENCY' }, true],
-    [{ key, outcome: 'retry', because: 'LOCK_TIMEOUT' }, false],
+    [{ key, outcome: 'retry', because: 'LOCK_TIMEOUT', afterMs: 0 }, false],
     [{ key, outcome: 'parked', because: 'MISSING_DEPENDENCY' }, false],
     [matched(guid('a'), 'cmdb_ci_cmp_resource', 'created-by-ire', 'INSERT'), true],
     [matched(guid('a'), 'cmdb_ci_cmp_resource', 'discovered-item', 'looked at again'), false],

@@ -22,7 +22,7 @@ import {
   type PairClaim,
   type RunHandle,
 } from '../../../src/ledger/index.ts';
-import type { CiKey, CiRequest, SysId } from '../../../src/model.ts';
+import type { CiKey, CiRequest } from '../../../src/model.ts';
 import { item, pairOf, placeholderId, specificId } from '../../unit/reconcile/pairs.ts';
 import { commit, failureOf, instanceUrl, leaseMs, minuteMs, moreToCome, observed, openScan, withLedger } from './open.ts';
 
@@ -70,7 +70,7 @@ beforeEach(async () => {
     className: 'cmdb_ci_cmp_resource',
     match: 'created-by-ire',
   } as const;
-  await settleCis(database, a, 'assessments', claim, [created], { created: 1, updated: 0, records: 1 }, 0);
+  await settleCis(database, a, 'assessments', claim, [created], { created: 1, updated: 0, records: 1 });
   setId = await openPairSet(database, instanceUrl);
   await addPairs(database, setId, [pair]);
   await closePairSet(database, setId, false);

@@ -1,6 +1,7 @@
 /** Fences: one run at a time may write for a deployment (design §2). */
 import { describe, expect, test } from '@jest/globals';
 import {
+  applyCiFindings,
   beginRun,
   claimCis,
   claimRecords,
@@ -17,6 +18,7 @@ import {
   intendRecords,
   loadScopes,
   makeWholeGroupDue,
+  markCisChecked,
   noticeMappingVersion,
   openLedger,
   openRun,
@@ -25,18 +27,20 @@ import {
   readFindings,
   readReport,
   readStatus,
+  rememberCiChangesRead,
   restartScan,
   saveFindings,
   saveScopes,
   settleCis,
   settleRecords,
+  takeCiSlice,
   takeOverClaims,
   takeOverScans,
   unparkCis,
   unparkRecords,
   type RunHandle,
 } from '../../../src/ledger/index.ts';
-import type { CiKey, DeploymentName, Report } from '../../../src/model.ts';
+import type { CiKey, DeploymentName, Report, SysId } from '../../../src/model.ts';
 import { commit, failureOf, leaseMs, observed, openScan, policy, withLedger } from './open.ts';
 
 const ledger = withLedger();
@@ -114,6 +118,7 @@ describe('a run that is no longer the newest', () => {
   const ciClaim = { token: '00000000-0000-0000-0000-000000000000', cis: [] };
   const recordClaim = { table: 'sn_vulc_policy', token: ciClaim.token, records: [] };
   const ciOutcome = { key: 'image:x' as CiKey, outcome: 'released' } as const;
+  const ciFinding = { key: ciOutcome.key, from: 'x' as SysId, finding: 'deleted' } as const;
   const recordOutcome = { key: 'x', outcome: 'unknown' } as const;
   const deriver = { integration: 'policies', ciOfGroup: undefined, tablesOfMany: [] } as const;
 
@@ -142,7 +147,11 @@ describe('a run that is no longer the newest', () => {
     ['countBookkeeping', (old) => countBookkeeping(ledger.database, old, 1)],
     ['forgetOldScans', (old) => forgetOldScans(ledger.database, old, 1)],
     ['intendCis', (old) => intendCis(ledger.database, old, ciClaim, [])],
-    ['settleCis', (old) => settleCis(ledger.database, old, 'policies', ciClaim, [ciOutcome], none, 0)],
+    ['settleCis', (old) => settleCis(ledger.database, old, 'policies', ciClaim, [ciOutcome], none)],
+    ['rememberCiChangesRead', (old) => rememberCiChangesRead(ledger.database, old, 1)],
+    ['takeCiSlice', (old) => takeCiSlice(ledger.database, old, 7, 1)],
+    ['markCisChecked', (old) => markCisChecked(ledger.database, old, [ciFinding.key])],
+    ['applyCiFindings', (old) => applyCiFindings(ledger.database, old, [ciFinding])],
     ['claimRecords', (old) => claimRecords(ledger.database, ledger.words, old, 'sn_vulc_policy', 1, leaseMs, 0)],
     ['intendRecords', (old) => intendRecords(ledger.database, ledger.words, old, recordClaim, [])],
     ['settleRecords', (old) => settleRecords(ledger.database, ledger.words, old, 'policies', recordClaim, [recordOutcome], 'data')],

@@ -35,8 +35,13 @@ describe('the chain of a cloud resource', () => {
                 name: 'Production',
                 datacenter_type: 'cmdb_ci_azure_datacenter',
               },
+              sys_object_source_info: { source_name: 'Defender', source_native_key: subscription },
             },
-            { className: 'cmdb_ci_azure_datacenter', values: { object_id: 'eastus', region: 'eastus', name: 'East US' } },
+            {
+              className: 'cmdb_ci_azure_datacenter',
+              values: { object_id: 'eastus', region: 'eastus', name: 'East US' },
+              sys_object_source_info: { source_name: 'Defender', source_native_key: `${subscription}/eastus` },
+            },
             {
               className: 'cmdb_ci_cmp_resource',
               values: { object_id: vm('VM1'), name: 'VM1', resource_type: 'microsoft.compute/virtualmachines' },
@@ -65,7 +70,11 @@ describe('the chain of a cloud resource', () => {
   ])('%s has the datacenter of its cloud', (id, datacenter, region, account) => {
     const [built] = buildIrePayloads([request(id)], options).payloads;
     expect(built?.payload.items[0]?.values).toEqual({ object_id: account, account_id: account, datacenter_type: datacenter });
-    expect(built?.payload.items[1]).toEqual({ className: datacenter, values: { object_id: region, region, name: region } });
+    expect(built?.payload.items[1]).toEqual({
+      className: datacenter,
+      values: { object_id: region, region, name: region },
+      sys_object_source_info: { source_name: 'Defender', source_native_key: `${account}/${region}` },
+    });
   });
 
   test('a machine outside of a cloud hangs on the subscription it reports to', () => {
@@ -90,6 +99,28 @@ describe('the chain of a cloud resource', () => {
     expect(payloads).toEqual([]);
     expect(unplaced).toEqual([{ request: asked, because: expect.stringContaining('belongs to no known subscription') }]);
   });
+});
+
+test('tags are related items of the resource they are given for, and of nothing else', () => {
+  const [tagged, plain] = [request(vm('vm1')), request(vm('vm2'))];
+  const tags = new Map([
+    [
+      tagged.key,
+      [
+        ['env', 'prod'],
+        ['owner', 'team'],
+      ] as const,
+    ],
+  ]);
+  const items = buildIrePayloads([tagged, plain], { ...options, tags }).payloads[0]?.payload.items ?? [];
+  expect(items.map((item) => item.related)).toEqual([
+    undefined,
+    [
+      { className: 'cmdb_key_value', values: { key: 'env', value: 'prod' } },
+      { className: 'cmdb_key_value', values: { key: 'owner', value: 'team' } },
+    ],
+    undefined,
+  ]);
 });
 
 test('an image stands alone, identified by the first 12 digits of its digest', () => {

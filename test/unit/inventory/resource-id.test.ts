@@ -57,6 +57,42 @@ describe('ids of Azure resources', () => {
     });
   });
 
+  test.each([
+    [
+      '/providers/Microsoft.Management/managementGroups/Corp/providers/Microsoft.Authorization/policyAssignments/p',
+      'microsoft.authorization/policyassignments',
+    ],
+    ['/providers/Microsoft.Subscription/policies/default', 'microsoft.subscription/policies'],
+    ['/providers/microsoft.aadiam/diagnosticSettings/all', 'microsoft.aadiam/diagnosticsettings'],
+  ])('%s lies in no subscription', (id, resourceType) => {
+    expect(parseResourceId(id)).toMatchObject({ resourceType, resourceId: id.toLowerCase() });
+    expect(parseResourceId(id)).not.toHaveProperty('accountId');
+  });
+
+  test('an object in a cluster is a child of the cluster', () => {
+    const cluster = `/subscriptions/${subscription}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/aks`;
+    expect(parseResourceId(`${cluster}/namespaces/Default/pods/web-1`)).toMatchObject({
+      resourceType: 'microsoft.containerservice/managedclusters/namespaces/pods',
+      name: 'web-1',
+      accountId: subscription,
+    });
+    const arc = cluster.replace('Microsoft.ContainerService/managedClusters', 'Microsoft.Kubernetes/connectedClusters');
+    expect(parseResourceId(`${arc}/providers/Microsoft.KubernetesConfiguration/extensions/defender`)).toMatchObject({
+      resourceType: 'microsoft.kubernetesconfiguration/extensions',
+    });
+  });
+
+  test('without its leading slash it is the same resource', () => {
+    const id = `subscriptions/${subscription}/resourceGroups/Rg/providers/Microsoft.Web/sites/S`;
+    expect(parseResourceId(id)).toEqual(parseResourceId(`/${id}`));
+  });
+
+  test('nothing is decoded: a name that looks encoded is another name', () => {
+    const group = `/subscriptions/${subscription}/resourceGroups/`;
+    expect(parseResourceId(`${group}a%20b`)).toMatchObject({ name: 'a%20b' });
+    expect(parseResourceId(`${group}a b`)).toMatchObject({ name: 'a b' });
+  });
+
   test('a location in the id is the region', () => {
     expect(parseResourceId(`/subscriptions/${subscription}/providers/Microsoft.Security/locations/West Europe/alerts/a1`)).toMatchObject({
       region: 'westeurope',
@@ -91,6 +127,21 @@ describe('ids of Azure resources', () => {
     [`/subscriptions/${subscription}/resourceGroups/r\ud800g`, 'contains half of a surrogate pair'],
     [`/subscriptions/${subscription}/resourceGroups/${'r'.repeat(2_048)}`, 'is longer than 2048 characters'],
     [` /subscriptions/${subscription}`, 'begins or ends with white space'],
+    [`/subscriptions/${subscription}/resourceGroups/rg `, 'begins or ends with white space'],
+    [
+      `/subscriptions/${subscription}/resourceGroups/rg /providers/Microsoft.Web/sites/s`,
+      'has a segment that begins or ends with white space',
+    ],
+    [`//subscriptions/${subscription}`, 'has an empty segment'],
+    ['/subscriptions//resourceGroups/rg', 'has an empty segment'],
+    ['subscriptions/not-a-guid/resourceGroups/rg', 'names a subscription that is not a GUID'],
+    ['/providers', 'names no resource provider'],
+    ['/providers/Microsoft.Management/managementGroups', 'has a type without a name below microsoft.management'],
+    ['/tenants/20ff7fc3-e762-44dd-bd96-b71116dcdc23', 'begins with neither /subscriptions/ nor /providers/'],
+    [
+      `/subscriptions/${subscription}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/s/virtualMachines`,
+      'has a type without a name below microsoft.compute',
+    ],
     ['virtualMachines/vm', 'is no id of Azure, AWS, GCP or an image'],
     ['/', 'is no id of Azure, AWS, GCP or an image'],
   ])('%j is refused', (id, invalid) => {
@@ -151,6 +202,30 @@ describe('ids of other clouds', () => {
     ).toMatchObject(expected);
   });
 
+  test.each([
+    ['//compute.googleapis.com/projects/p/global/firewalls/Fw', 'gcp::compute::firewalls', 'Fw', undefined],
+    ['https://www.googleapis.com/compute/v1/projects/p/global/networks/default', 'gcp::compute::networks', 'default', undefined],
+    ['//container.googleapis.com/projects/p/locations/europe-west1/clusters/c', 'gcp::container::clusters', 'c', 'europe-west1'],
+    ['//container.googleapis.com/projects/p/zones/us-east1-b/clusters/c/k8s/nodes/n1', 'gcp::container::k8s::nodes', 'n1', 'us-east1'],
+    ['//container.googleapis.com/projects/p/locations/l1/clusters/c/k8s/namespaces/Ns', 'gcp::container::k8s::namespaces', 'Ns', 'l1'],
+    ['//container.googleapis.com/projects/p/locations/l1/clusters/c/k8s/namespaces/ns/pods/web', 'gcp::container::k8s::pods', 'web', 'l1'],
+    [
+      '//container.googleapis.com/projects/p/locations/l1/clusters/c/k8s/namespaces/ns/apps/deployments/web',
+      'gcp::container::k8s::deployments',
+      'web',
+      'l1',
+    ],
+    [
+      '//container.googleapis.com/projects/p/locations/l1/clusters/c/k8s/rbac.authorization.k8s.io/clusterroles/admin',
+      'gcp::container::k8s::clusterroles',
+      'admin',
+      'l1',
+    ],
+  ])('%s', (id, resourceType, name, region) => {
+    expect(parseResourceId(id)).toMatchObject({ cloud: 'gcp', resourceType, name, accountId: 'p', ...(region && { region }) });
+    if (region === undefined) expect(parseResourceId(id)).not.toHaveProperty('region');
+  });
+
   test('a Google project is one resource, with and without the service', () => {
     const expected = { resourceId: 'projects/my-project', resourceType: 'gcp::project', accountId: 'my-project' };
     expect(parseResourceId('projects/my-project')).toMatchObject(expected);
@@ -162,6 +237,15 @@ describe('ids of other clouds', () => {
     ['arn:aws:s3:::', 'is not arn:partition:service:region:account:resource'],
     ['//compute.googleapis.com/projects/p/zones', 'is not a list of collection/name pairs'],
     ['projects//zones/z', 'has an empty segment'],
+    ['//compute.googleapis.com/projects/p/global', 'is not a list of collection/name pairs'],
+    ['//compute.googleapis.com/projects/p/global/firewalls', 'is not a list of collection/name pairs'],
+    ['//container.googleapis.com/projects/p/locations/l/clusters/c/k8s', 'is not a list of collection/name pairs'],
+    [
+      '//container.googleapis.com/projects/p/locations/l/clusters/c/k8s/namespaces/ns/apps/v1/deployments/web',
+      'is not a list of collection/name pairs',
+    ],
+    ['arn:aws:ec2:us-east-1:12345:instance/i', 'is not arn:partition:service:region:account:resource'],
+    ['arn::ec2:us-east-1:123456789012:instance/i', 'is not arn:partition:service:region:account:resource'],
   ])('%s is refused', (id, invalid) => {
     expect(parseResourceId(id)).toEqual({ invalid });
   });
@@ -249,6 +333,26 @@ const validId = fc.oneof(
     ),
   fc.tuple(segment, segment).map(([region, name]) => `arn:aws:ec2:us-east-1:123456789012:${region.replaceAll(/[^A-Za-z]/g, 'a')}/${name}`),
   fc.tuple(segment, segment).map(([project, name]) => `//compute.googleapis.com/projects/${project}/zones/us-east1-b/instances/${name}`),
+  fc.tuple(segment, segment).map(([project, name]) => `//compute.googleapis.com/projects/${project}/global/networks/${name}`),
+  fc
+    .tuple(segment, segment, segment)
+    .map(
+      ([cluster, space, name]) =>
+        `//container.googleapis.com/projects/p/locations/l1/clusters/${cluster}/k8s/namespaces/${space}/apps/deployments/${name}`,
+    ),
+  fc
+    .tuple(segment, fc.nat({ max: 999 }))
+    .map(
+      ([name, instance]) =>
+        `/subscriptions/${subscription}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/${name}/virtualMachines/${instance}`,
+    ),
+  segment.map((name) => `/providers/Microsoft.Management/managementGroups/${name}`),
+  fc
+    .tuple(segment, segment)
+    .map(
+      ([name, extension]) =>
+        `/subscriptions/${subscription}/resourceGroups/rg/providers/Microsoft.Sql/servers/${name}/databases/d/providers/Microsoft.Insights/diagnosticSettings/${extension}`,
+    ),
   fc.constant(
     `/subscriptions/${subscription}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/R/repositories/a/b/images/sha256:${hex}`,
   ),
@@ -259,6 +363,16 @@ const validId = fc.oneof(
 );
 
 describe('properties', () => {
+  test('two resources never share a normal form: only case and trailing slashes are taken away', () => {
+    fc.assert(
+      fc.property(validId, validId, (left, right) => {
+        const [a, b] = [parseResourceId(left), parseResourceId(right)];
+        if ('invalid' in a || 'invalid' in b) throw new Error(`refused: ${left} or ${right}`);
+        expect(a.resourceId === b.resourceId).toBe(a.displayId.toLowerCase() === b.displayId.toLowerCase());
+      }),
+    );
+  });
+
   test('case and trailing slashes do not make another resource', () => {
     fc.assert(
       fc.property(
