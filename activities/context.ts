@@ -5,7 +5,7 @@ import type { Clock } from '../src/observability/clock.ts';
 import type { Failpoints } from '../src/observability/failpoints.ts';
 import type { Logger } from '../src/observability/logger.ts';
 import type { Gate } from '../src/model.ts';
-import type { ServiceNowClient } from '../src/servicenow/index.ts';
+import type { BatchPaces, ServiceNowClient } from '../src/servicenow/index.ts';
 import type { InstanceModel } from './instance-model.ts';
 
 /** Everything the activities are given once, by the worker: no activity makes its own connection. */
@@ -21,6 +21,10 @@ export interface ActivityContext {
   readonly clientsOf: (run: RunHandle) => Promise<DeploymentClients>;
   /** The same before the instance's tables are known: for checks that must work when nothing else does. */
   readonly bareClientsOf: (run: RunHandle) => Promise<DeploymentClients>;
+  /** How many records a Batch request carries, by what this process has measured. */
+  readonly batchPaces: BatchPaces;
+  /** Tables (with their definition) whose first record this process knows to be noted for reading again. */
+  readonly readBacksNoted: Set<string>;
   /** What the instance has: tables, columns, choices. Read once per run and process. */
   readonly instanceModelOf: (run: RunHandle) => Promise<InstanceModel>;
 }

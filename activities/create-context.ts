@@ -14,6 +14,8 @@ import type { Clock } from '../src/observability/clock.ts';
 import type { Failpoints } from '../src/observability/failpoints.ts';
 import type { Logger } from '../src/observability/logger.ts';
 import {
+  batchLimits,
+  createBatchPaces,
   createServiceNowConnection,
   type ServiceNowAuth,
   type ServiceNowClient,
@@ -67,6 +69,8 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
       return { ...opened, serviceNow: opened.serviceNow.withDictionary(model.dictionary) };
     },
     bareClientsOf: clientsOf,
+    batchPaces: createBatchPaces(batchLimits(config.serviceNow.batchTransactionQuotaMs)),
+    readBacksNoted: new Set(),
     instanceModelOf,
   };
   return {

@@ -1,12 +1,13 @@
 import type { CheckFinding } from '../workflows/contract.ts';
 import { deploymentConfig, type Configuration } from '../src/config/index.ts';
 import { tableSpecs } from '../src/integrations/tables.ts';
-import { ledgerId, type Ledger } from '../src/ledger/index.ts';
+import { ledgerId, ownerOf, type Ledger } from '../src/ledger/index.ts';
 import type { Gate } from '../src/model.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import { runPreflight } from '../src/preflight/index.ts';
 import { createServiceNowConnection } from '../src/servicenow/index.ts';
 import { authOf, credentialOf, openAzure } from './create-context.ts';
+import { readRefusals, refusalFindings } from './refusals.ts';
 
 export interface DoctorOptions {
   readonly configuration: Configuration;
@@ -18,7 +19,7 @@ export interface DoctorOptions {
 }
 
 /**
- * The preflight outside a run: nothing is written, so it needs neither the lock nor a fence. Not an activity, but it is put
+ * The preflight outside a run, and what the instance did not take in the last one: nothing is written, so it needs neither the lock nor a fence. Not an activity, but it is put
  * together like one. Errors: SyncError for what no check could say.
  */
 export async function runDoctor(
@@ -44,7 +45,8 @@ export async function runDoctor(
       signal,
       onCheck,
     });
-    return findings;
+    const owner = await ownerOf(ledger.database, settings.name);
+    return owner === undefined ? findings : [...findings, ...refusalFindings(await readRefusals(ledger.database, owner))];
   } finally {
     serviceNow.close();
     azure.close();

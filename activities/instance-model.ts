@@ -1,10 +1,14 @@
 import { SyncError } from '../src/errors.ts';
 import type { TableSpec } from '../src/model.ts';
-import { mapTable, type InstanceDictionary, type MappedTable } from '../src/servicenow/index.ts';
+import { mapTable, type DictionaryTable, type InstanceDictionary, type MappedTable } from '../src/servicenow/index.ts';
 import type { CiRules } from './lookup-rules.ts';
 
 /** A table of the instance together with what the engine wants of it. */
-export type InstanceTable = MappedTable & { readonly spec: TableSpec };
+export type InstanceTable = MappedTable & {
+  readonly spec: TableSpec;
+  /** Its columns as the dictionary describes them: another text is another definition. */
+  readonly definition: string;
+};
 
 /** What the instance has, as far as the engine uses it. */
 export interface InstanceModel {
@@ -27,13 +31,29 @@ export function createInstanceModel(
   return {
     source,
     dictionary,
-    tables: new Map(specs.map((spec) => [spec.name, { ...mapTable(spec, dictionary), spec }])),
+    tables: new Map(
+      specs.map((spec) => [spec.name, { ...mapTable(spec, dictionary), spec, definition: definitionOf(dictionary.tables[spec.name]) }]),
+    ),
     hasColumn: (table, column) => {
       const found = dictionary.tables[table];
       return found?.state === 'present' && Object.hasOwn(found.columns, column);
     },
     ciRules,
   };
+}
+
+/** Whether a column is readable is left out: nobody knows before a table has its first record. */
+function definitionOf(table: DictionaryTable | undefined): string {
+  const columns = Object.values(table?.columns ?? {}).sort((left, right) => (left.name < right.name ? -1 : 1));
+  return JSON.stringify(columns.map(({ name, type, maxLength, reference, readOnly }) => [name, type, maxLength, reference, readOnly]));
+}
+
+/** Whether a record is meaningless, or cannot be found again, without this (real) column. */
+export function isIndispensable(table: InstanceTable, column: string): boolean {
+  const { columns, naturalKey } = table.spec;
+  return Object.entries(columns).some(
+    ([logical, { required }]) => (required === true || naturalKey.includes(logical)) && table.column(logical) === column,
+  );
 }
 
 /**

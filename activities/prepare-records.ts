@@ -9,20 +9,29 @@ export interface PreparedRecord {
   readonly key: string;
   readonly sysId: SysId | undefined;
   readonly onlyIfExists: boolean;
+  /** It was sent before, and the outcome never came back. */
+  readonly wasSent: boolean;
+  /** Created by us with columns missing. */
+  readonly incomplete: boolean;
+  readonly content: Buffer;
   readonly createValues: WriteValues;
   readonly updateValues: WriteValues;
-  /** Values of the stable fields alone: what an existing record is compared with. */
+  /** Values of the stable fields alone, without what the instance does not keep: what an existing record is compared with. */
   readonly comparedValues: WriteValues;
   /** Real column → value of the natural key. */
   readonly naturalKey: WriteValues;
 }
 
-/** Resolves references and shapes values; a record whose reference is not there yet, or never will be, is settled without sending. */
+/**
+ * Resolves references and shapes values; a record whose reference is not there yet, or never will be, is settled without sending.
+ * @param leftOut real columns that the instance is known not to keep
+ */
 export async function prepareRecords(
   context: ActivityContext,
   run: RunHandle,
   records: readonly ClaimedRecord[],
   mapped: InstanceTable,
+  leftOut: ReadonlySet<string>,
   waitMs: number,
 ): Promise<{ readonly prepared: PreparedRecord[]; readonly blocked: RecordOutcome[] }> {
   const references = await resolveReferences(context.ledger.database, context.ledger.words, run, collectReferences(records));
@@ -46,13 +55,20 @@ export async function prepareRecords(
       key: record.key,
       sysId: record.sysId,
       onlyIfExists: record.onlyIfExists,
+      wasSent: record.wasSent,
+      incomplete: record.incomplete,
+      content: record.content,
       createValues,
       updateValues: mapped.shape(all, { create: false }).values,
-      comparedValues: mapped.shape(plain, { create: false }).values,
+      comparedValues: withoutColumns(mapped.shape(plain, { create: false }).values, leftOut),
       naturalKey: naturalKeyOf(mapped, mapped.shape(plain, { create: true }).values),
     });
   }
   return { prepared, blocked };
+}
+
+export function withoutColumns(values: WriteValues, leftOut: ReadonlySet<string>): WriteValues {
+  return leftOut.size === 0 ? values : Object.fromEntries(Object.entries(values).filter(([column]) => !leftOut.has(column)));
 }
 
 function collectReferences(records: readonly ClaimedRecord[]): { records: { table: string; key: string }[]; cis: CiKey[] } {
@@ -86,7 +102,7 @@ function obstacleOf(
 
 function targetOf(value: FieldValue): string {
   if (value === null || typeof value !== 'object') return '';
-  return 'ci' in value ? `CI ${value.ci}` : `${value.record.table} ${value.record.key}`;
+  return 'ci' in value ? 'a CI' : value.record.table;
 }
 
 function blockedOutcome(record: ClaimedRecord, obstacle: Obstacle, waitMs: number): RecordOutcome {
@@ -94,7 +110,8 @@ function blockedOutcome(record: ClaimedRecord, obstacle: Obstacle, waitMs: numbe
   return {
     key: record.key,
     outcome: 'parked',
-    because: `its ${obstacle.column} (${obstacle.target}) is ${obstacle.state === 'parked' ? 'parked itself' : 'not on the instance'}; it follows once that is there`,
+    because: `its ${obstacle.column} (${obstacle.target}) is ${obstacle.state === 'parked' ? 'parked itself' : 'not on the instance'}`,
+    remedy: 'It follows by itself once that is there.',
     sysId: record.sysId,
   };
 }

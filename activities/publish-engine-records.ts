@@ -5,7 +5,8 @@ import { query, valueOf, type ServiceNowClient } from '../src/servicenow/index.t
 import type { ActivityContext } from './context.ts';
 import { engineRecords, engineTables, integrationRecordKey, runRecord, runRecordTable } from './engine-records.ts';
 import { lookupRuleFindings } from './lookup-rules.ts';
-import { publishTables, type Publisher } from './publish.ts';
+import { publishTables } from './publish.ts';
+import type { Publisher } from './publisher.ts';
 import type { StepScope } from './run-step.ts';
 
 /**

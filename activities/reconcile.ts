@@ -28,7 +28,7 @@ import type { ActivityContext } from './context.ts';
 import { deploymentsOf } from './find-pairs.ts';
 import type { Left } from './observe.ts';
 import { planPairs, rekeyedResults, type PairPlan, type Planner } from './plan-reconcile.ts';
-import { settleTimeMs } from './publish.ts';
+import { settleTimeMs } from './publisher.ts';
 import { platformMovesResults } from './read-pairs.ts';
 import type { StepScope } from './run-step.ts';
 

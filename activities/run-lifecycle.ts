@@ -20,6 +20,7 @@ import type { IntegrationName, IntegrationReport, Report } from '../src/model.ts
 import { runPreflight } from '../src/preflight/index.ts';
 import type { ActivityContext } from './context.ts';
 import { publishRunRecord } from './publish-engine-records.ts';
+import { readRefusals } from './refusals.ts';
 import type { StepScope } from './run-step.ts';
 
 /** Manifests and quarantine of this many runs are kept per deployment; reports are kept for ever. */
@@ -158,6 +159,7 @@ export async function finishRun(
     integrations,
     calls: await countCalls(database, run),
     seconds,
+    ...(await readRefusals(database, run)),
   };
   await endRun(database, run, input.outcome, report);
   await forgetOldScans(database, run, runsWithScans);

@@ -360,4 +360,23 @@ export interface Report {
     readonly serviceNowBookkeeping: number;
   };
   readonly seconds: number;
+  /** Records that the instance refuses, by table and reason; reports of older versions lack it. */
+  readonly parkedRecords?: readonly {
+    readonly table: string;
+    readonly because: string;
+    readonly remedy: string | null;
+    readonly records: number;
+    /** The first few natural keys. */
+    readonly keys: readonly string[];
+  }[];
+  /** Columns that the instance does not keep, and that are left out because of it; reports of older versions lack it. */
+  readonly skippedColumns?: readonly {
+    readonly table: string;
+    readonly column: string;
+    /** skipped: never kept; undone: changed again after the write; some-records: some records do not keep it, others do. */
+    readonly behaviour: 'skipped' | 'undone' | 'some-records';
+    readonly evidence: string;
+    readonly remedy: string | null;
+    readonly records: number;
+  }[];
 }

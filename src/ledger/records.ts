@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { SyncError } from '../errors.ts';
 import type { Database, Transaction } from './database.ts';
 import { recordKey } from './desired.ts';
-import { ciKeyDigest } from './groups.ts';
 import { appendWrites, historyWords } from './history.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
-import type { CiKey, FieldValue, IntegrationName, SysId } from '../model.ts';
+import type { FieldValue, IntegrationName, SysId } from '../model.ts';
 
 /** A record that this activity attempt is publishing. */
 export interface ClaimedRecord {
@@ -19,6 +18,8 @@ export interface ClaimedRecord {
   readonly volatile: Readonly<Record<string, FieldValue>>;
   readonly onlyIfExists: boolean;
   readonly content: Buffer;
+  /** Created by us with columns missing: what is left has to be written even where the table is never updated. */
+  readonly incomplete: boolean;
 }
 
 export interface RecordClaim {
@@ -28,15 +29,43 @@ export interface RecordClaim {
 }
 
 export type RecordOutcome =
-  | { readonly key: string; readonly outcome: 'created' | 'updated'; readonly sysId: SysId }
+  /** `completed`: what an earlier `created-in-part` left out is written now. `without`: columns that the instance did not keep. */
+  | {
+      readonly key: string;
+      readonly outcome: 'created' | 'updated' | 'completed';
+      readonly sysId: SysId;
+      readonly without?: readonly string[];
+    }
+  /** It is there, but some columns need a second write: the claim stays, and without that write the record stays due. */
+  | { readonly key: string; readonly outcome: 'created-in-part'; readonly sysId: SysId }
   /** The instance has it already as it should be, or must not have it: nothing was written. */
   | { readonly key: string; readonly outcome: 'unchanged'; readonly sysId: SysId | undefined }
-  | { readonly key: string; readonly outcome: 'parked'; readonly because: string; readonly sysId?: SysId | undefined }
-  | { readonly key: string; readonly outcome: 'unknown' }
-  /** Not sent; `afterMs` later it may be claimed again (a reference is still being written by somebody else). */
-  | { readonly key: string; readonly outcome: 'released'; readonly afterMs: number; readonly sysId?: SysId | undefined }
-  /** The ledger's sys_id leads nowhere: forget it, look the record up by its natural key next time. */
-  | { readonly key: string; readonly outcome: 'lost' };
+  /** `because` is the same for all records that are parked for one reason, so that they can be counted. */
+  | {
+      readonly key: string;
+      readonly outcome: 'parked';
+      readonly because: string;
+      readonly remedy?: string | undefined;
+      readonly sysId?: SysId | undefined;
+    }
+  /** `because`: the instance answered for this very record, and badly; after a few times it parks for that. */
+  | { readonly key: string; readonly outcome: 'unknown'; readonly because?: string; readonly sysId?: SysId | undefined }
+  /**
+   * Not sent by this claim; `afterMs` later it may be claimed again (a reference is still being written by somebody else).
+   * `notDone`: it had an intent, and was certainly not carried out. Otherwise an older intent stands.
+   */
+  | {
+      readonly key: string;
+      readonly outcome: 'released';
+      readonly afterMs: number;
+      readonly sysId?: SysId | undefined;
+      readonly notDone?: true;
+    }
+  /** The ledger's sys_id leads nowhere: forget it, look the record up by its natural key next time; `because` as for `unknown`. */
+  | { readonly key: string; readonly outcome: 'lost'; readonly because?: string };
+
+/** A record that the instance answered for so often without a clear outcome parks until the next run. */
+const unclearAnswersAllowed = 3;
 
 export interface PublishProgress {
   readonly due: number;
@@ -72,7 +101,7 @@ export async function claimRecords(
          ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED)
        UPDATE record r SET claim_token = $5, claim_until = ledger_now() + $6 * interval '1 millisecond', claim_deployment = $3
        WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = ANY(ARRAY(SELECT due.key FROM due))
-       RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired`,
+       RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired, r.incomplete`,
       [run.instanceId, tableId, run.deploymentId, limit, token, leaseMs, settleMs],
     );
     return { table, token, records: await withWinners(tx, run, tableId, claimed.rows) };
@@ -85,6 +114,7 @@ interface TakenRow {
   readonly sys_id: string | null;
   readonly was_sent: boolean;
   readonly desired: Buffer;
+  readonly incomplete: boolean;
 }
 
 interface WinnerRow {
@@ -122,6 +152,7 @@ async function withWinners(tx: Transaction, run: RunHandle, tableId: number, tak
       volatile: row.volatile ?? {},
       onlyIfExists: row.only_if_exists,
       content: row.content,
+      incomplete: one.incomplete,
     });
   }
   // The configured order has changed since the winner was last written down.
@@ -135,7 +166,10 @@ async function withWinners(tx: Transaction, run: RunHandle, tableId: number, tak
   return records;
 }
 
-/** Commits the intent to send these records: from here on the platform may have them, whatever happens to us. */
+/**
+ * Commits the intent to send these records: from here on the platform may have them, whatever happens to us. What it had before is no
+ * longer known: a record that is wanted again as it was must not pass for published.
+ */
 export async function intendRecords(
   database: Database,
   words: Words,
@@ -147,7 +181,7 @@ export async function intendRecords(
   await database.transaction(async (tx) => {
     await assertFence(tx, run);
     const intended = await tx.query(
-      'UPDATE record SET sent_at = ledger_now() WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND claim_token = $4',
+      'UPDATE record SET sent_at = ledger_now(), published = NULL WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND claim_token = $4',
       [run.instanceId, tableId, keys.map(recordKey), claim.token],
     );
     requireWholeClaim(intended.rowCount, keys.length);
@@ -183,15 +217,25 @@ export async function settleRecords(
     const settled = await tx.query<{ outcome: RecordOutcome['outcome'] }>(
       `WITH settled AS (UPDATE record r SET
          sys_id = CASE t.outcome WHEN 'lost' THEN NULL ELSE coalesce(t.sys_id, r.sys_id) END,
-         published = CASE WHEN t.outcome IN ('created', 'updated', 'unchanged') THEN t.content ELSE r.published END,
-         parked = t.outcome = 'parked', reason = t.reason, parked_in_run = CASE t.outcome WHEN 'parked' THEN $4::uuid END,
-         sent_at = CASE t.outcome WHEN 'unknown' THEN r.sent_at END,
-         claim_token = NULL, claim_deployment = NULL,
-         claim_until = CASE t.outcome WHEN 'released' THEN ledger_now() + t.after_ms * interval '1 millisecond' END
-       FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[], $11::smallint[])
-         AS t(key, outcome, sys_id, content, reason, after_ms, what)
+         published = CASE WHEN t.known THEN t.content ELSE r.published END,
+         incomplete = CASE WHEN t.outcome = 'created-in-part' THEN true WHEN t.known OR t.outcome = 'lost' THEN false ELSE r.incomplete END,
+         without = CASE WHEN t.outcome IN ('created', 'updated', 'completed') THEN t.without WHEN t.known THEN NULL ELSE r.without END,
+         tries = CASE WHEN t.unclear THEN r.tries + 1 WHEN t.outcome IN ('unknown', 'released') THEN r.tries ELSE 0 END,
+         parked = t.parks, reason = CASE WHEN t.parks OR t.unclear THEN t.reason END, remedy = CASE WHEN t.parks THEN t.remedy END,
+         parked_in_run = CASE WHEN t.parks THEN $4::uuid END,
+         sent_at = CASE WHEN t.outcome = 'unknown' OR (t.outcome = 'released' AND NOT t.not_done) THEN r.sent_at END,
+         claim_token = CASE t.outcome WHEN 'created-in-part' THEN r.claim_token END,
+         claim_deployment = CASE t.outcome WHEN 'created-in-part' THEN r.claim_deployment END,
+         claim_until = CASE t.outcome WHEN 'released' THEN ledger_now() + t.after_ms * interval '1 millisecond' WHEN 'created-in-part' THEN r.claim_until END
+       FROM (SELECT s.*, s.outcome IN ('created', 'updated', 'completed', 'unchanged') AS known,
+               s.outcome IN ('unknown', 'lost') AND s.reason IS NOT NULL AS unclear,
+               s.outcome = 'parked' OR (s.outcome IN ('unknown', 'lost') AND s.reason IS NOT NULL AND c.tries + 1 >= $13) AS parks
+             FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[], $11::text[], $12::text[], $14::boolean[], $15::smallint[])
+               AS s(key, outcome, sys_id, content, reason, after_ms, remedy, without, not_done, what)
+             JOIN record c ON c.instance_id = $1 AND c.table_id = $2 AND c.key = s.key) AS t
        WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key AND r.claim_token = $3
-       RETURNING t.key, t.outcome, t.sys_id, t.reason, t.what)${appendWrites}
+       RETURNING t.key, CASE WHEN t.parks THEN 'parked' ELSE t.outcome END AS outcome, t.sys_id, t.reason,
+         CASE WHEN t.parks AND $16 THEN $17::smallint ELSE t.what END AS what)${appendWrites}
        SELECT outcome FROM settled`,
       [
         run.instanceId,
@@ -202,14 +246,20 @@ export async function settleRecords(
         outcomes.map((one) => one.outcome),
         outcomes.map((one) => ('sysId' in one ? (one.sysId ?? null) : null)),
         outcomes.map((one) => contents.get(one.key) ?? null),
-        outcomes.map((one) => (one.outcome === 'parked' ? one.because : null)),
+        outcomes.map((one) => ('because' in one ? (one.because ?? null) : null)),
         outcomes.map((one) => (one.outcome === 'released' ? one.afterMs : 0)),
+        outcomes.map((one) => (one.outcome === 'parked' ? (one.remedy ?? null) : null)),
+        outcomes.map((one) => ('without' in one && one.without.length > 0 ? [...one.without].sort().join(',') : null)),
+        unclearAnswersAllowed,
+        outcomes.map((one) => one.outcome === 'released' && one.notDone === true),
         // Run records are written by every run: their history is the runs themselves.
         outcomes.map((one) => (traffic === 'data' ? (whats.get(one.outcome) ?? null) : null)),
+        traffic === 'data',
+        whats.get('parked'),
       ],
     );
     const count = (wanted: string) => settled.rows.filter((row) => row.outcome === wanted).length;
-    const [created, updated] = [count('created'), count('updated')];
+    const [created, updated] = [count('created') + count('created-in-part'), count('updated')];
     if (traffic === 'data') {
       await addTally(tx, run, integration, 'created', created);
       await addTally(tx, run, integration, 'updated', updated);
@@ -218,59 +268,13 @@ export async function settleRecords(
   });
 }
 
-/** What references point at, at this moment. `parked`: it will not come in this run. */
-export type ResolvedReference = { readonly state: 'known'; readonly sysId: SysId } | { readonly state: 'pending' | 'parked' | 'absent' };
-
-export interface References {
-  readonly records: readonly { readonly table: string; readonly key: string }[];
-  readonly cis: readonly CiKey[];
-}
-
-/** Looks up the sys_ids of referenced records (`table` + newline + key) and CIs. */
-export async function resolveReferences(
-  database: Database,
-  words: Words,
-  run: RunHandle,
-  references: References,
-): Promise<{ readonly records: ReadonlyMap<string, ResolvedReference>; readonly cis: ReadonlyMap<CiKey, ResolvedReference> }> {
-  const records = new Map<string, ResolvedReference>();
-  const cis = new Map<CiKey, ResolvedReference>();
-  if (references.records.length > 0) {
-    const tableIds = await Promise.all(references.records.map((reference) => words.idOf(reference.table)));
-    const rows = await database.query<{ n: string; sys_id: string | null; parked: boolean; absent: boolean }>(
-      `SELECT t.n, r.sys_id, r.parked, r.published IS NOT NULL AND r.sys_id IS NULL AND r.desired IS NOT DISTINCT FROM r.published AS absent
-       FROM unnest($2::smallint[], $3::bytea[]) WITH ORDINALITY AS t(table_id, key, n) JOIN record r ON r.instance_id = $1 AND r.table_id = t.table_id AND r.key = t.key`,
-      [run.instanceId, tableIds, references.records.map((reference) => recordKey(reference.key))],
-    );
-    for (const row of rows) {
-      const reference = references.records[Number(row.n) - 1];
-      if (reference) records.set(`${reference.table}\n${reference.key}`, stateOf(row.sys_id, row.parked, row.absent));
-    }
-  }
-  if (references.cis.length > 0) {
-    const rows = await database.query<{ key_text: string; sys_id: string | null; state: string }>(
-      `SELECT key_text, sys_id, state FROM ci WHERE instance_id = $1 AND ci_key = ANY($2::bytea[])`,
-      [run.instanceId, references.cis.map(ciKeyDigest)],
-    );
-    for (const row of rows)
-      cis.set(row.key_text as CiKey, stateOf(row.state === 'resolved' ? row.sys_id : null, row.state === 'parked', false));
-  }
-  return { records, cis };
-}
-
-function stateOf(sysId: string | null, parked: boolean, absent: boolean): ResolvedReference {
-  if (sysId !== null) return { state: 'known', sysId: sysId as SysId };
-  if (parked) return { state: 'parked' };
-  return { state: absent ? 'absent' : 'pending' };
-}
-
 /** Records parked in an earlier run get one more try in this one: what refused them may have been put right. */
 export async function unparkRecords(database: Database, words: Words, run: RunHandle, tables: readonly string[]): Promise<void> {
   const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
   await fenced(
     database,
     run,
-    `UPDATE record r SET parked = false WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.parked AND r.parked_in_run IS DISTINCT FROM $3
+    `UPDATE record r SET parked = false, tries = 0 WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.parked AND r.parked_in_run IS DISTINCT FROM $3
        AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
          AND o.deployment_id = $4 AND o.gone_at IS NULL)`,
     [run.instanceId, tableIds, run.runId, run.deploymentId],
@@ -300,19 +304,4 @@ export async function publishProgress(
     parked: Number(row?.parked ?? 0),
     readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
   };
-}
-
-/** sys_ids of records by natural key, as far as the instance is known to have them. */
-export async function ownedSysIds(
-  database: Database,
-  words: Words,
-  run: RunHandle,
-  table: string,
-  keys: readonly string[],
-): Promise<Map<string, SysId>> {
-  const rows = await database.query<{ key_text: string; sys_id: string }>(
-    'SELECT key_text, sys_id FROM record WHERE instance_id = $1 AND table_id = $2 AND key = ANY($3::bytea[]) AND sys_id IS NOT NULL',
-    [run.instanceId, await words.idOf(table), keys.map(recordKey)],
-  );
-  return new Map(rows.map((row) => [row.key_text, row.sys_id as SysId]));
 }

@@ -6,6 +6,7 @@ import { graphIncidentPermissions } from './graph.ts';
 import { serviceNowRoles, serviceNowRunAsUser, serviceNowSignIn } from './servicenow-access.ts';
 import { serviceNowDataSource, serviceNowIre, serviceNowTables } from './servicenow-instance.ts';
 import { serviceNowPluginWriters, serviceNowSecondLedger, serviceNowSwitchedOff } from './servicenow-writers.ts';
+import { serviceNowWrites } from './servicenow-writes.ts';
 import type { Check } from './types.ts';
 
 export const catalogue: readonly Check[] = [
@@ -16,6 +17,7 @@ export const catalogue: readonly Check[] = [
   azureDefenderPlan,
   serviceNowSignIn,
   serviceNowRoles,
+  serviceNowWrites,
   serviceNowTables,
   serviceNowDataSource,
   serviceNowIre,

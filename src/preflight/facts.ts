@@ -6,6 +6,7 @@ import { isReadable, resolveScopes, type ResolvedScopes } from './azure-scopes.t
 import { inParallel } from './in-parallel.ts';
 import { isAnswer } from './results.ts';
 import { dryRun } from './servicenow-dry-run.ts';
+import { tryWrites, type WriteTrial } from './servicenow-writes.ts';
 import type { PreflightInput } from './types.ts';
 
 export interface Facts {
@@ -22,6 +23,8 @@ export interface Facts {
   dictionary(): Promise<InstanceDictionary>;
   /** The client that may use the columns of that dictionary. */
   serviceNow(): Promise<ServiceNowClient>;
+  /** Which tables take updates, by table; those that the instance lacks, or all where nobody can say, are missing. */
+  writeTrials(): Promise<ReadonlyMap<string, WriteTrial>>;
   /** What the identification engine would do with one cloud resource and its hosts, by item. */
   dryRun(): Promise<readonly IreOutcome[]>;
 }
@@ -43,6 +46,7 @@ export function createFacts(input: PreflightInput): Facts {
     scopesWereRead = true;
     return resolveScopes(deployment.scope, clients.azure.discovery, signal);
   });
+  const serviceNow = once(async () => clients.serviceNow.withDictionary(await dictionary()));
   return {
     armToken,
     armClaims: once(async () => decodeClaims((await armToken()).token)),
@@ -62,7 +66,12 @@ export function createFacts(input: PreflightInput): Facts {
     }),
     ownRoles: once(() => clients.serviceNow.roles.readOwnRoles(signal)),
     dictionary,
-    serviceNow: once(async () => clients.serviceNow.withDictionary(await dictionary())),
+    serviceNow,
+    writeTrials: once(async () => {
+      const { tables } = await dictionary();
+      const there = input.tableSpecs.map(({ name }) => name).filter((name) => tables[name]?.state !== 'absent');
+      return tryWrites(await serviceNow(), there, signal);
+    }),
     dryRun: once(() => dryRun(clients.serviceNow, input.serviceNow.dataSource, signal)),
   };
 }

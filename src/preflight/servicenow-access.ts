@@ -1,8 +1,8 @@
 /** Who we are on the instance, and what we may do there (servicenow.md §6, §7). */
-import type { SysId } from '../model.ts';
-import type { ServiceNowClient } from '../servicenow/index.ts';
+import { writeRights, type ServiceNowClient, type WriteRight } from '../servicenow/index.ts';
 import { blocking, counted, isAnswer, notReadable, ok, warning } from './results.ts';
 import { isSyncError } from '../errors.ts';
+import type { Proof } from './servicenow-writes.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
 export const serviceNowSignIn: Check = {
@@ -37,22 +37,17 @@ interface Right {
   /** Only asked for where this table is among those that the engine writes, and exists. */
   readonly table: string | undefined;
   /** Tells by doing: roles are names, and instances have rules of their own. */
-  readonly prove: (context: CheckContext, client: ServiceNowClient) => Promise<Proof>;
+  readonly prove: (context: CheckContext) => Promise<Proof>;
 }
 
-type Proof = 'allowed' | 'denied' | 'unknown';
-
-function writeTo(table: string): Pick<Right, 'table' | 'prove'> {
-  return { table, prove: (context, client) => tryWrite(client, table, context.signal) };
+/** The right to write some tables, proved on the first of them. */
+function writeTo({ feature, roles, tables: [table] }: WriteRight): Pick<Right, 'feature' | 'roles' | 'table' | 'prove'> {
+  const prove = async ({ facts }: CheckContext): Promise<Proof> => (await facts.writeTrials()).get(table ?? '')?.proof ?? 'unknown';
+  return { feature, roles, table, prove };
 }
 
 const rights: readonly Right[] = [
-  {
-    feature: 'policies, tests, standards and results',
-    roles: ['sn_vulc.write'],
-    whenMissing: 'blocking',
-    ...writeTo('sn_vulc_test'),
-  },
+  { whenMissing: 'blocking', ...writeTo(writeRights.compliance) },
   {
     feature: 'CIs of cloud resources',
     roles: ['itil', 'asset'],
@@ -67,55 +62,12 @@ const rights: readonly Right[] = [
     table: undefined,
     prove: async ({ facts }) => ((await facts.dictionary()).readable.columns ? 'allowed' : 'denied'),
   },
-  {
-    feature: 'discovered items',
-    roles: ['sn_vulc.import_admin', 'sn_vul.vr_import_admin'],
-    whenMissing: 'blocking',
-    ...writeTo('sn_sec_cmn_src_ci'),
-  },
-  {
-    feature: 'placeholders of CVEs that the instance does not know',
-    roles: ['sn_vul.vulnerability_write'],
-    whenMissing: 'warning',
-    ...writeTo('sn_vul_nvd_entry'),
-  },
-  {
-    feature: 'container images, packages and findings',
-    roles: ['sn_vul_container.write_all'],
-    whenMissing: 'warning',
-    ...writeTo('sn_vul_container_image'),
-  },
-  {
-    feature: 'container vulnerable items',
-    roles: ['sn_vul_container.create_vi', 'sn_vul_container.write_all'],
-    whenMissing: 'warning',
-    ...writeTo('sn_vul_container_image_vulnerable_item'),
-  },
-  {
-    feature: "records of the engine's runs on the instance",
-    roles: ['sn_sec_int.admin', 'sn_vul_msft_tvm.configure_integration'],
-    whenMissing: 'warning',
-    ...writeTo('sn_sec_int_impl'),
-  },
+  { whenMissing: 'blocking', ...writeTo(writeRights.discoveredItems) },
+  { whenMissing: 'warning', ...writeTo(writeRights.vulnerabilities) },
+  { whenMissing: 'warning', ...writeTo(writeRights.images) },
+  { whenMissing: 'warning', ...writeTo(writeRights.vulnerableItems) },
+  { whenMissing: 'warning', ...writeTo(writeRights.integrationInstance) },
 ];
-
-/** A sys_id that no record has. */
-const nobody = '0'.repeat(32) as SysId;
-
-/**
- * Changes nothing: an empty change of a record that does not exist is answered with 404 to those who may write and with 403 to all
- * others (servicenow.md §5.2).
- */
-async function tryWrite(client: ServiceNowClient, table: string, signal: AbortSignal): Promise<Proof> {
-  try {
-    await client.table.update(table, nobody, {}, 'serviceNowReads', signal);
-    return 'allowed';
-  } catch (error) {
-    if (!isAnswer(error)) throw error;
-    if (error.kind === 'not-found') return 'allowed';
-    return error.kind === 'forbidden' ? 'denied' : 'unknown';
-  }
-}
 
 async function proveIdentification({ facts }: CheckContext): Promise<Proof> {
   try {
@@ -133,13 +85,12 @@ export const serviceNowRoles: Check = {
   run: async (context) => {
     const held = await readOwn(context);
     const dictionary = await context.facts.dictionary();
-    const client = await context.facts.serviceNow();
     const written = new Set(context.tableSpecs.map(({ name }) => name));
     const lacking: Lacking[] = [];
     for (const right of rights) {
       const asked = right.table === undefined || (written.has(right.table) && dictionary.tables[right.table]?.state !== 'absent');
       if (!asked || right.roles.some((role) => held?.roles.includes(role)) || held?.roles.includes('admin')) continue;
-      const proof = await right.prove(context, client);
+      const proof = await right.prove(context);
       if (proof === 'denied' || (proof === 'unknown' && held !== undefined)) lacking.push({ right, proof });
     }
     if (lacking.length > 0) {

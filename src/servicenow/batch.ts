@@ -1,8 +1,9 @@
 /** The Batch API (servicenow.md §5.4): many requests in one, one outcome for each. */
 import { SyncError } from '../errors.ts';
-import type { CallKind, SysId } from '../model.ts';
-import { refusalOf, readFailure, type Effect } from './errors.ts';
+import type { CallKind, Gate, SysId } from '../model.ts';
+import { defaultThrottleMs, isQuotaCancel, refusalOf, readFailure, type Effect } from './errors.ts';
 import type { Send, ServiceNowRequest, Timeouts } from './http.ts';
+import type { Attempt } from './remedies.ts';
 import { sysIdOf, type Row } from './table.ts';
 import { isObject } from '../transport.ts';
 
@@ -48,7 +49,13 @@ export interface BatchApi {
 const maxItemBytes = 5 * 1024 * 1024;
 const maxBatchBytes = 5 * 1024 * 1024;
 
-export function createBatchApi({ send, timeouts }: { readonly send: Send; readonly timeouts: Timeouts }): BatchApi {
+export interface BatchDependencies {
+  readonly send: Send;
+  readonly timeouts: Timeouts;
+  readonly gate: Pick<Gate, 'holdBack'>;
+}
+
+export function createBatchApi({ send, timeouts, gate }: BatchDependencies): BatchApi {
   return {
     sendBatch: async (items, { kind, effect, beforeSend, signal }) => {
       if (items.length === 0) return [];
@@ -63,7 +70,10 @@ export function createBatchApi({ send, timeouts }: { readonly send: Send; readon
         beforeSend,
         signal,
       });
-      return readOutcomes(items, body, effect);
+      const outcomes = readOutcomes(items, body, effect);
+      // A rate rule may count the items of a batch one by one; their headers, and with them Retry-After, are not sent.
+      if (outcomes.some((one) => one.outcome === 'answered' && one.status === 429)) await gate.holdBack(defaultThrottleMs);
+      return outcomes;
     },
   };
 }
@@ -167,32 +177,44 @@ export type WriteResult =
   | { readonly result: 'written'; readonly sysId: SysId; readonly row: Row }
   | {
       readonly result: 'refused';
-      readonly kind: 'acl' | 'business-rule' | 'data-policy' | 'invalid';
+      readonly kind: 'acl' | 'oauth-scope' | 'business-rule' | 'data-policy' | 'duplicate' | 'invalid';
       readonly status: number;
       /** In the instance's words. */
       readonly reason: string;
       readonly remedy: string;
     }
-  /** May or may not have been carried out: look it up before sending it again. */
-  | { readonly result: 'unknown'; readonly because: string }
+  /** May or may not have been carried out: look it up before sending it again. `answered`: about this very record. */
+  | { readonly result: 'unknown'; readonly because: string; readonly answered: boolean }
   /** Certainly not carried out: send it again later. */
   | { readonly result: 'throttled'; readonly because: string }
   /** The record to update does not exist any more, or is hidden. */
   | { readonly result: 'gone' };
 
 /** What became of one create or update item (servicenow.md §5.2, §5.4). */
-export function classifyWrite(outcome: BatchOutcome): WriteResult {
-  if (outcome.outcome === 'unserviced') return { result: 'unknown', because: 'the batch ended before it' };
+export function classifyWrite(outcome: BatchOutcome, attempt?: Attempt): WriteResult {
+  if (outcome.outcome === 'unserviced') return { result: 'unknown', because: 'the batch ended before it', answered: false };
   const { status, body } = outcome;
   if (status === 200 || status === 201) {
     const written = sysIdOf(body);
-    return written === undefined ? { result: 'unknown', because: 'the answer names no record' } : { result: 'written', ...written };
+    if (written !== undefined) return { result: 'written', ...written };
+    return { result: 'unknown', because: 'the answer names no record', answered: true };
   }
   if (status === 429 || status === 503 || status === 401) return { result: 'throttled', because: `status ${status}` };
-  if (status === 202 || status >= 500) return { result: 'unknown', because: `status ${status}` };
   const failure = readFailure(body);
+  if (status === 202 || status >= 500) {
+    const cancelled = isQuotaCancel(`${failure.message} ${failure.detail}`);
+    return { result: 'unknown', because: `status ${status}`, answered: status !== 202 && !cancelled };
+  }
   if (status === 404 && /no record found/i.test(failure.message)) return { result: 'gone' };
-  const { kind, reason, remedy } = refusalOf(failure);
-  const recordKind = kind === 'business-rule' || kind === 'data-policy' ? kind : status === 403 ? 'acl' : 'invalid';
-  return { result: 'refused', kind: recordKind, status, reason, remedy };
+  const { kind, reason, remedy } = refusalOf(failure, [], attempt);
+  return {
+    result: 'refused',
+    kind: recordKinds.has(kind) ? (kind as RecordKind) : status === 403 ? 'acl' : 'invalid',
+    status,
+    reason,
+    remedy,
+  };
 }
+
+type RecordKind = Extract<WriteResult, { result: 'refused' }>['kind'];
+const recordKinds: ReadonlySet<string> = new Set<RecordKind>(['oauth-scope', 'business-rule', 'data-policy', 'duplicate']);

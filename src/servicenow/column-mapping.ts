@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { SyncError } from '../errors.ts';
 import type { ColumnSpec, TableSpec } from '../model.ts';
 import type { DictionaryColumn, DictionaryTable, InstanceDictionary } from './dictionary.ts';
-import { plainValue } from './query.ts';
+import { notKept, sameOnInstance, type NotKept } from './stored-values.ts';
 import type { Row, WriteValues } from './table.ts';
 
 /** A value whose references are already sys_ids. Times: UTC milliseconds or an ISO text. `null` empties the column. */
@@ -41,6 +41,8 @@ export interface MappedTable {
   shape(fields: Readonly<Record<string, PlainValue>>, options: { readonly create: boolean }): Shaped;
   /** Whether a row read from the instance already says what we would write. */
   sameOnInstance(row: Row, values: WriteValues): boolean;
+  /** Columns whose values the record does not have after they were written. */
+  notKept(row: Row, values: WriteValues): NotKept[];
 }
 
 /** Finds the real column of every logical one. An absent or hidden table maps to one without columns. */
@@ -62,6 +64,7 @@ export function mapTable(spec: TableSpec, dictionary: InstanceDictionary): Mappe
     missingOptional: missing.filter(({ required }) => !required).map(strip),
     shape: (fields, { create }) => shapeAll(spec, found, fields, create),
     sameOnInstance: (row, values) => sameOnInstance(row, values, table.columns),
+    notKept: (row, values) => notKept(row, values, table.columns),
   };
 }
 
@@ -197,31 +200,4 @@ function shapeLabel(label: string, column: DictionaryColumn): ShapedValue {
     column.choices.find((candidate) => candidate.label.trim().toLowerCase() === wanted) ??
     column.choices.find((candidate) => candidate.value.toLowerCase() === wanted);
   return choice === undefined ? { because: `${column.name} offers no choice labelled ${cutText(clean(label), 60)}` } : choice.value;
-}
-
-const numericTypes = new Set(['integer', 'decimal', 'float', 'longint', 'percent_complete', 'currency', 'numeric', 'double']);
-
-/**
- * Does a row, as read from the instance, already say what `values` would write? Types matter: `1.10` and `1.1` are the same
- * number, but not the same version. A column that the row lacks is not the same.
- */
-export function sameOnInstance(row: Row, values: WriteValues, columns: Readonly<Record<string, DictionaryColumn>>): boolean {
-  return Object.entries(values).every(([name, wanted]) => {
-    const present = plainValue(row[name]);
-    if (present === undefined) return false;
-    const type = Object.hasOwn(columns, name) ? (columns[name]?.type ?? '') : '';
-    return normalForm(present, type) === normalForm(wanted, type);
-  });
-}
-
-function normalForm(value: string, type: string): string {
-  // The platform trims text and stores one kind of line break.
-  const text = value.replace(/\r\n?/g, '\n').trim();
-  if (text === '') return '';
-  if (type === 'boolean') return text === '1' || text.toLowerCase() === 'true' ? 'true' : 'false';
-  if (numericTypes.has(type)) {
-    const number = Number(text.replaceAll(',', ''));
-    return Number.isFinite(number) ? String(number) : text;
-  }
-  return text;
 }

@@ -1,5 +1,6 @@
 /** Everything that an instance can refuse, cast once (servicenow.md §5; examples/servicenow/errors). */
 import { SyncError, type FailureFacts, type FailureKind } from '../errors.ts';
+import { aclRemedy, businessRuleRemedy, dataPolicyRemedy, duplicateRemedy, type Attempt } from './remedies.ts';
 import { isObject, retryAfterMs, TransportError, vendorSentence, type HttpAnswer } from '../transport.ts';
 
 /** What a request does if it arrives: after a lost answer a read is simply repeated, a write has to be looked up first. */
@@ -28,30 +29,26 @@ export function requestIdOf(answer: HttpAnswer): string | undefined {
 
 /** Why a record or a request was refused; `kind` says who can change that. */
 export interface Refusal {
-  readonly kind: 'acl' | 'endpoint-acl' | 'oauth-scope' | 'unreadable-column' | 'business-rule' | 'data-policy' | 'invalid';
+  readonly kind: 'acl' | 'endpoint-acl' | 'oauth-scope' | 'unreadable-column' | 'business-rule' | 'data-policy' | 'duplicate' | 'invalid';
   /** One sentence, in the instance's words. */
   readonly reason: string;
   readonly remedy: string;
 }
 
-/** Tells the seven texts of a 403 (and a 400) apart. They are the only evidence an instance gives. */
-export function refusalOf({ message, detail }: Failure, secrets: readonly string[] = []): Refusal {
+/** Tells the texts of a 403 (and a 400) apart: they are the only evidence an instance gives. `attempt` makes the remedy exact. */
+export function refusalOf({ message, detail }: Failure, secrets: readonly string[] = [], attempt?: Attempt): Refusal {
   const reason = vendorSentence(detail === '' ? message : detail, secrets) || 'refused without a reason';
   const said = `${message} ${detail}`;
   if (/aborted by business rule/i.test(said)) {
-    const rule = /Business Rule '([^'^]{1,100})/i.exec(said)?.[1];
-    return {
-      kind: 'business-rule',
-      reason,
-      remedy: `Business rule "${rule ?? '(unnamed)'}" of the instance refuses the record: read its condition under System Definition › Business Rules, and change the rule or exempt the integration user.`,
-    };
+    const rule = /Business Rule '([^']{1,140})'/i.exec(said)?.[1];
+    return { kind: 'business-rule', reason, remedy: businessRuleRemedy(rule, attempt) };
   }
   if (/data policy/i.test(said)) {
-    return {
-      kind: 'data-policy',
-      reason,
-      remedy: 'A data policy makes fields mandatory that the record does not have: exempt the integration user or fill them by a default.',
-    };
+    const fields = /mandatory: (.{1,200})$/i.exec(reason)?.[1];
+    return { kind: 'data-policy', reason, remedy: dataPolicyRemedy(fields, attempt) };
+  }
+  if (/unique key violation|duplicate key|duplicate entry/i.test(said)) {
+    return { kind: 'duplicate', reason, remedy: duplicateRemedy(attempt) };
   }
   if (/unscoped api/i.test(said)) {
     return {
@@ -77,7 +74,9 @@ export function refusalOf({ message, detail }: Failure, secrets: readonly string
     };
   }
   if (/ACL|security constraints|not authorized|insufficient rights/i.test(said)) {
-    return { kind: 'acl', reason, remedy: 'Give the integration user a role that the table’s ACL accepts for this operation.' };
+    const remedy =
+      attempt === undefined ? 'Give the integration user a role that the table’s ACL accepts for this operation.' : aclRemedy(attempt);
+    return { kind: 'acl', reason, remedy };
   }
   return { kind: 'invalid', reason, remedy: 'Compare the record with the table’s dictionary and the log of the instance.' };
 }
@@ -120,9 +119,12 @@ export function itemError(status: number, body: unknown, what: string): SyncErro
   return new SyncError({ service: 'servicenow', status, kind, code, remedy, message });
 }
 
-/** How long a 429 asks us to wait. Only rate rules say it; a full semaphore queue empties within seconds (servicenow.md §5.8). */
+/** Only rate rules say how long to wait; a full semaphore queue empties within seconds (servicenow.md §5.8). */
+export const defaultThrottleMs = 5_000;
+
+/** How long a 429 asks us to wait. */
 export function throttleMs(answer: HttpAnswer): number {
-  return retryAfterMs(answer.header('retry-after')) ?? 5_000;
+  return retryAfterMs(answer.header('retry-after')) ?? defaultThrottleMs;
 }
 
 function serverError(answer: HttpAnswer, effect: Effect, facts: Partial<FailureFacts>, message: string, said: string): SyncError {

@@ -68,7 +68,7 @@ export function createSend(options: SendOptions): Send {
           request.kind,
           async (signal) => {
             await request.beforeSend?.();
-            return transport.send({
+            const answer = await transport.send({
               method: request.method,
               url,
               headers: headersOf(authorization, body),
@@ -76,6 +76,9 @@ export function createSend(options: SendOptions): Send {
               timeoutMs: request.timeoutMs ?? options.timeouts.requestMs,
               signal,
             });
+            // With the slot still in hand: nobody who waits for it may send before the time.
+            if (answer.status === 429) await gate.holdBack(throttleMs(answer));
+            return answer;
           },
           request.signal,
         );
@@ -89,7 +92,6 @@ export function createSend(options: SendOptions): Send {
     if (answer.status === 401 && authorizer.renewable) {
       answer = await sendOnce(await authorizer.authorize({ gate, signal: request.signal, rejected: authorization }));
     }
-    if (answer.status === 429) await gate.holdBack(throttleMs(answer));
     return readAnswer(answer, { what, effect: request.effect, secrets: authorizer.secrets }, request.alsoFine ?? []);
   };
 }

@@ -15,6 +15,7 @@ import { createTransport } from '../transport.ts';
 
 export type { AggregateApi } from './aggregate.ts';
 export type { Attachment, AttachmentApi } from './attachments.ts';
+export { batchLimits, createBatchPaces, type BatchMeasurement, type BatchPaces } from './batch-pace.ts';
 export {
   classifyWrite,
   cutBatches,
@@ -29,7 +30,6 @@ export {
   cutKey,
   cutText,
   mapTable,
-  sameOnInstance,
   type Dropped,
   type MappedTable,
   type MissingColumn,
@@ -53,7 +53,10 @@ export {
 } from './identify-reconcile.ts';
 export type { ServiceNowAuth } from './oauth.ts';
 export { encodedBytes, isQueryable, query, splitByBytes, type Query } from './query.ts';
+export { notKeptRemedy, undoneRemedy, type Attempt } from './remedies.ts';
 export type { InstanceUser, IntegrationRecord, RolesApi, UserRoles } from './roles.ts';
+export { sameOnInstance, type NotKept } from './stored-values.ts';
+export { rightTo, writeRights, type WriteRight } from './write-rights.ts';
 export {
   everything,
   listRowsOf,
@@ -117,7 +120,7 @@ export function createServiceNowConnection(options: ServiceNowConnectionOptions)
     const send = createSend({ url: url.origin, transport, authorizer, gate, timeouts });
     const checkColumns = createColumnCheck(dictionary);
     const table = createTableApi({ send, checkColumns });
-    const batch = createBatchApi({ send, timeouts });
+    const batch = createBatchApi({ send, timeouts, gate });
     const aggregate = createAggregateApi({ send, checkColumns });
     return {
       table,

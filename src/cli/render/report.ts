@@ -28,6 +28,7 @@ export function renderReport(report: Report, style: Style): string {
     '',
     ...[style.dim(head), ...body].map((line) => `  ${line}`),
     ...remarks(report.integrations, style).map((line) => `  ${line}`),
+    ...refusals(report, style).map((line) => `  ${line}`),
     '',
     `  ${summary(report)}`,
   ].join('\n');
@@ -51,6 +52,27 @@ function remarks(integrations: readonly IntegrationReport[], style: Style): stri
     const names = those.length === integrations.length ? 'all' : those.map(({ name }) => name).join(', ');
     return because.split('\n').map((line, index) => (index === 0 ? `${mark} ${names}: ${line}` : `  ${line}`));
   });
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
+/** What the instance does not take: how many, why, which for example, and what to do. */
+function refusals({ parkedRecords = [], skippedColumns = [] }: Report, style: Style): string[] {
+  const remedyLine = (remedy: string | null): string[] => (remedy === null ? [] : [style.dim(`    → ${plainText(remedy)}`)]);
+  const parked = parkedRecords.flatMap(({ table, because, remedy, records, keys }) => {
+    const more = records > keys.length ? ', …' : '';
+    return [
+      `${style.warning('parked')} ${table}: ${counted(records, 'record')}, ${plainText(because)} (${plainText(keys.join(', '))}${more})`,
+      ...remedyLine(remedy),
+    ];
+  });
+  const skipped = skippedColumns.flatMap(({ table, column, behaviour, evidence, remedy, records }) => {
+    const how = behaviour === 'undone' ? 'changed again by the instance' : 'not kept by the instance';
+    return [
+      `${style.warning('left out')} ${table}.${column}: ${how} (${plainText(evidence)}), ${counted(records, 'record')}`,
+      ...remedyLine(remedy),
+    ];
+  });
+  const lines = [...parked, ...skipped];
   return lines.length === 0 ? [] : ['', ...lines];
 }
 
@@ -89,7 +111,8 @@ export function outcomeText(text: string, style: Style, of: string = text): stri
 }
 
 /** The report with its keys in the order in which people read them; the ledger does not keep an order. */
-export function orderedReport({ deployment, run, mode, outcome, integrations, calls, seconds }: Report): Report {
+export function orderedReport(report: Report): Report {
+  const { deployment, run, mode, outcome, integrations, calls, seconds, parkedRecords, skippedColumns } = report;
   return {
     deployment,
     run,
@@ -109,7 +132,19 @@ export function orderedReport({ deployment, run, mode, outcome, integrations, ca
       serviceNowBookkeeping: calls.serviceNowBookkeeping,
     },
     seconds,
+    ...(parkedRecords === undefined ? {} : { parkedRecords: parkedRecords.map(orderedParked) }),
+    ...(skippedColumns === undefined ? {} : { skippedColumns: skippedColumns.map(orderedSkipped) }),
   };
+}
+
+type Parked = NonNullable<Report['parkedRecords']>[number];
+function orderedParked({ table, because, remedy, records, keys }: Parked): Parked {
+  return { table, because, records, keys, remedy };
+}
+
+type Skipped = NonNullable<Report['skippedColumns']>[number];
+function orderedSkipped({ table, column, behaviour, evidence, records, remedy }: Skipped): Skipped {
+  return { table, column, behaviour, evidence, records, remedy };
 }
 
 function orderedCounts(numbers: Pick<IntegrationReport, Count>): Pick<IntegrationReport, Count> {

@@ -336,6 +336,18 @@ describe('an intent without an outcome', () => {
     expect((await claim(run)).records).toMatchObject([{ key: 'sent', wasSent: true }]);
   });
 
+  test('keeps a record due that is wanted again as it was before: the instance may have either', async () => {
+    const run = await ledger.begin();
+    await derive(run, 'g', [policy('p', { name: 'one' })]);
+    await publishAll(run);
+    await derive(run, 'g', [policy('p', { name: 'two' })]);
+    await intend(run, await claim(run));
+    await derive(run, 'g', [policy('p', { name: 'one' })]);
+    await takeOverClaims(ledger.database, run);
+    await ledger.advance(settleMs);
+    expect((await claim(run)).records).toMatchObject([{ key: 'p', fields: { name: 'one' }, wasSent: true }]);
+  });
+
   test('survives the run: the next one waits just as long', async () => {
     const old = await ledger.begin();
     await derive(old, 'g', [policy('p')]);
@@ -353,9 +365,11 @@ describe('an intent without an outcome', () => {
       { key: 'updated', outcome: 'updated', sysId: 'u' as SysId },
       { key: 'unchanged', outcome: 'unchanged', sysId: undefined },
       { key: 'parked', outcome: 'parked', because: 'refused' },
-      { key: 'released', outcome: 'released', afterMs: 0 },
+      { key: 'completed', outcome: 'completed', sysId: 'c' as SysId },
+      { key: 'not done', outcome: 'released', afterMs: 0, notDone: true },
       { key: 'lost', outcome: 'lost' },
       { key: 'unknown', outcome: 'unknown' },
+      { key: 'released', outcome: 'released', afterMs: 0 },
     ];
     await derive(
       run,
@@ -365,10 +379,67 @@ describe('an intent without an outcome', () => {
     const taken = await claim(run);
     await intend(run, taken);
     await settle(run, taken, outcomes);
-    expect(keysOf(await claim(run))).toEqual(['lost', 'released']);
+    expect(keysOf(await claim(run))).toEqual(['lost', 'not done']);
     await ledger.advance(settleMs);
-    expect(keysOf(await claim(run))).toEqual(['unknown']);
+    expect(keysOf(await claim(run))).toEqual(['released', 'unknown']);
     expect(await countCalls(ledger.database, run)).toMatchObject({ serviceNowWrites: 2, serviceNowBookkeeping: 0 });
+  });
+});
+
+describe('a record that is created in two steps', () => {
+  test('belongs to its claim in between, and is due with its sys_id when the second never comes', async () => {
+    const run = await ledger.begin();
+    await derive(run, 'g', [policy('p')]);
+    const taken = await claim(run);
+    await intend(run, taken);
+    await settle(run, taken, [{ key: 'p', outcome: 'created-in-part', sysId: 'sys-p' as SysId }]);
+    expect(keysOf(await claim(run))).toEqual([]);
+    await takeOverClaims(ledger.database, run);
+    expect((await claim(run)).records).toMatchObject([{ sysId: 'sys-p', wasSent: false, incomplete: true }]);
+  });
+
+  test('is complete after the second, and counts as one', async () => {
+    const run = await ledger.begin();
+    await derive(run, 'g', [policy('p')]);
+    const taken = await claim(run);
+    await intend(run, taken);
+    await settle(run, taken, [{ key: 'p', outcome: 'created-in-part', sysId: 'sys-p' as SysId }]);
+    await intend(run, taken);
+    await settle(run, taken, [{ key: 'p', outcome: 'completed', sysId: 'sys-p' as SysId }]);
+    expect(keysOf(await claim(run))).toEqual([]);
+    expect(await countCalls(ledger.database, run)).toMatchObject({ serviceNowWrites: 1 });
+    await derive(run, 'g', [policy('p', { name: 'other' })]);
+    expect((await claim(run)).records).toMatchObject([{ sysId: 'sys-p', incomplete: false }]);
+  });
+});
+
+describe('a record that the instance answers for without a clear outcome', () => {
+  test.each(['unknown', 'lost'] as const)('%s: parks at the third time, until the next run', async (outcome) => {
+    const run = await ledger.begin();
+    await derive(run, 'g', [policy('p')]);
+    for (let round = 1; round <= 3; round += 1) {
+      const taken = await claim(run);
+      expect(keysOf(taken)).toEqual(['p']);
+      await intend(run, taken);
+      await settle(run, taken, [{ key: 'p', outcome, because: 'the instance answered status 500' }]);
+      await ledger.advance(settleMs + 1_000);
+    }
+    expect(await publishProgress(ledger.database, ledger.words, run, [table], settleMs)).toMatchObject({ due: 0, parked: 1 });
+    const next = await ledger.begin();
+    await unparkRecords(ledger.database, ledger.words, next, [table]);
+    expect(keysOf(await claim(next))).toEqual(['p']);
+  });
+
+  test('a batch that nobody answered does not count', async () => {
+    const run = await ledger.begin();
+    await derive(run, 'g', [policy('p')]);
+    for (let round = 1; round <= 5; round += 1) {
+      const taken = await claim(run);
+      await intend(run, taken);
+      await settle(run, taken, [{ key: 'p', outcome: 'unknown' }]);
+      await ledger.advance(settleMs + 1_000);
+    }
+    expect(keysOf(await claim(run))).toEqual(['p']);
   });
 });
 

@@ -141,7 +141,7 @@ describe('writing and reading back', () => {
       ],
       { kind: 'serviceNowWrites', effect: 'write' },
     );
-    expect(outcomes.map(classifyWrite)).toEqual([
+    expect(outcomes.map((outcome) => classifyWrite(outcome))).toEqual([
       expect.objectContaining({ result: 'written' }),
       expect.objectContaining({ result: 'refused', kind: 'acl' }),
       { result: 'gone' },

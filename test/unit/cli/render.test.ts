@@ -80,6 +80,39 @@ describe('the report', () => {
     expect(coloured.replaceAll(/\u001b\[\d+m/g, '')).toBe(renderReport(reportOf(), style));
   });
 
+  test('names what the instance refuses: how many, why, which for example, and what to do', () => {
+    const report = reportOf({
+      parkedRecords: [
+        { table: 'sn_vul_nvd_entry', because: 'acl: refused', remedy: 'Give the role.', records: 1_204, keys: ['cve-1', 'cve-2'] },
+        { table: 'sn_vulc_result', because: 'its cmdb_ci is parked itself', remedy: null, records: 1, keys: ['r'] },
+      ],
+      skippedColumns: [
+        {
+          table: 'sn_vulc_result',
+          column: 'source_risk_score',
+          behaviour: 'skipped',
+          evidence: 'sent "High", came back empty',
+          remedy: 'Open the ACL.',
+          records: 12_000,
+        },
+        { table: 't', column: 'c', behaviour: 'undone', evidence: 'sent "a", came back "b" a little later', remedy: null, records: 0 },
+      ],
+    });
+    const lines = renderReport(report, style)
+      .split('\n')
+      .map((line) => line.trim());
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'parked sn_vul_nvd_entry: 1,204 records, acl: refused (cve-1, cve-2, …)',
+        '→ Give the role.',
+        'parked sn_vulc_result: 1 record, its cmdb_ci is parked itself (r)',
+        'left out sn_vulc_result.source_risk_score: not kept by the instance (sent "High", came back empty), 12,000 records',
+        'left out t.c: changed again by the instance (sent "a", came back "b" a little later), 0 records',
+      ]),
+    );
+    expect(JSON.parse(JSON.stringify(orderedReport(report)))).toEqual(report);
+  });
+
   test('lets no control characters of a service through', () => {
     const report = reportOf({ integrations: [integrationReport('policies', { because: 'bad \u001b[2J\u0007name' })] });
     expect(renderReport(report, style)).toContain('all: bad  [2J name');

@@ -451,6 +451,34 @@ const access: Case[] = [
     remedy: ['Users › defender.sync › Roles › Edit: add sn_vulc.write.'],
   },
   {
+    state: 'every table takes updates',
+    change: () => undefined,
+    check: 'servicenow.writes',
+    verdict: 'ok',
+    evidence: ['4 tables of 4 take updates', 'nothing written'],
+    remedy: null,
+  },
+  {
+    state: 'a table refuses updates although its role is there',
+    change: (world) => {
+      world.writes['sn_vul_nvd_entry'] = refusal('forbidden', { status: 403, message: 'ACL Exception Update Failed' });
+    },
+    check: 'servicenow.writes.sn_vul_nvd_entry',
+    verdict: 'warning',
+    evidence: ['sn_vul_nvd_entry refuses updates', 'parked'],
+    remedy: ['sn_vul.vulnerability_write', 'Name = sn_vul_nvd_entry', 'Operation = write', 'Execute Now'],
+  },
+  {
+    state: 'a table refuses updates because its role is missing: the missing role is said once',
+    change: (world) => {
+      withoutRoles(world, 'sn_vul_container.write_all');
+      world.writes['sn_vul_container_image'] = refusal('forbidden', { status: 403, message: 'ACL Exception Update Failed' });
+    },
+    check: 'servicenow.writes',
+    verdict: 'ok',
+    evidence: ['3 tables of 4 take updates'],
+  },
+  {
     state: 'sn_vulc.write is missing, but the instance has rules of its own that admit us',
     change: (world) => {
       withoutRoles(world, 'sn_vulc.write');

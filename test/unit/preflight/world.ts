@@ -334,17 +334,22 @@ function serviceNowClientOf(world: World): ServiceNowClient {
     },
     get: unused,
     create: unused,
-    update: async (name) => {
-      throw world.writes[name] ?? refusal('not-found', { status: 404 });
-    },
+    update: unused,
     listItem: unused,
     sampleItem: unused,
     createItem: unused,
-    updateItem: unused,
+    updateItem: (id, name) => ({ id, method: 'PATCH', path: name, body: {} }),
   };
   const client: ServiceNowClient = {
     table,
-    batch: { sendBatch: unused },
+    batch: {
+      sendBatch: async (items) =>
+        items.map(({ path }) => {
+          const error = world.writes[path] as SyncError | undefined;
+          const message = error === undefined ? 'No Record found' : error.message;
+          return { outcome: 'answered', status: error?.status ?? 404, body: { error: { message, detail: '' } }, executionMs: 1 };
+        }),
+    },
     identifyReconcile: {
       identify: async (payload, options) => {
         if (options.simulate !== true) throw new Error('Preflight writes nothing.');
