@@ -22,8 +22,9 @@ import {
   type ServiceNowConnection,
 } from '../src/servicenow/index.ts';
 import type { ActivityContext, DeploymentClients } from './context.ts';
-import { createInstanceModel, type InstanceModel } from './instance-model.ts';
 import { integrationName } from './engine-records.ts';
+import { hostTagTables, placeholdersTakeTags, reasonWithoutHostTags } from './host-tags.ts';
+import { createInstanceModel, withoutTables, type InstanceModel } from './instance-model.ts';
 import { ciRuleTables, readCiRules } from './lookup-rules.ts';
 
 export interface ContextOptions {
@@ -54,7 +55,10 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
   const instanceModelOf = (run: RunHandle): Promise<InstanceModel> =>
     models.of(run, async () => {
       const { serviceNow } = await openClients(config, ledger, connections, run);
-      return readInstanceModel(serviceNow, config.serviceNow.source);
+      const known = await readInstanceModel(serviceNow, config.serviceNow.source);
+      const model = { ...known, takesTags: await placeholdersTakeTags(serviceNow) };
+      const without = await reasonWithoutHostTags(serviceNow, model.tables, config.serviceNow.hostTags);
+      return without === undefined ? model : withoutTables(model, hostTagTables, without);
     });
   const context: ActivityContext = {
     config,

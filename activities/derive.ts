@@ -37,6 +37,9 @@ import type { StepScope } from './run-step.ts';
 /** Groups loaded, derived and committed at a time: bounds memory and the length of a transaction. */
 const groupsAtATime = 500;
 const cisAtATime = 500;
+const removedTables = tableSpecs.flatMap(({ name, removedFrom }) =>
+  removedFrom === undefined ? [] : [{ table: name, from: removedFrom }],
+);
 const tablesOfMany = tableSpecs.filter((spec) => spec.yieldedByMany === true).map((spec) => spec.name);
 
 /** Every commit ends what it took up, so a used-up time box has got on. How much is left is nobody's question. */
@@ -127,7 +130,7 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
       renames: renamesOf(one, (ci, wanted) => deriveForCi(ci, groupsOf(wanted), deriveContext).records),
     }));
     await context.failpoint('derive.before-commit');
-    await commitDerivedCis(database, words, run, integration.name, derived);
+    await commitDerivedCis(database, words, run, { integration: integration.name, tablesOfMany, removedTables }, derived);
     await context.failpoint('derive.after-commit');
     done += due.length;
     step.at({ integration: integration.name, cis: done });

@@ -1,6 +1,6 @@
 import { isSyncError } from '../src/errors.ts';
 import type { SysId } from '../src/model.ts';
-import { query, splitByBytes, valueOf, type Query, type ServiceNowClient } from '../src/servicenow/index.ts';
+import { encodedBytes, isQueryable, query, splitByBytes, valueOf, type Query, type ServiceNowClient } from '../src/servicenow/index.ts';
 import type { InstanceTable } from './instance-model.ts';
 import { lookUp, queryBytes } from './look-up.ts';
 import type { PreparedRecord } from './prepare-records.ts';
@@ -9,6 +9,9 @@ export type Existing =
   | { readonly sysId: SysId; readonly same: boolean }
   /** The natural key cannot be looked up, so creating the record could double it. */
   | { readonly refused: string };
+
+/** What the values of a second column may take of a query. */
+const narrowingBytes = 2_000;
 
 /**
  * Looks records up by their natural key, many at a time and in one Batch. The column with the most different values becomes the IN list,
@@ -85,6 +88,12 @@ function queriesFor(
   const common = group.columns.filter((column) => column !== widest && distinct.get(column)?.size === 1);
   let base = query();
   for (const column of common) base = base.equals(column, group.records[0]?.naturalKey[column] ?? '');
+  // A few values more narrow it down: a popular tag alone would bring every item that has it.
+  for (const [column, some] of distinct) {
+    if (column === widest || common.includes(column) || ![...some].every(isQueryable)) continue;
+    const narrowed = base.in(column, [...some]);
+    if (encodedBytes(narrowed.text) <= narrowingBytes) base = narrowed;
+  }
   const values: string[] = [];
   for (const record of group.records) {
     const value = record.naturalKey[widest] ?? '';

@@ -1,6 +1,6 @@
 import { SyncError } from '../src/errors.ts';
 import type { TableSpec } from '../src/model.ts';
-import { mapTable, type DictionaryTable, type InstanceDictionary, type MappedTable } from '../src/servicenow/index.ts';
+import { mapTable, type DictionaryTable, type InstanceDictionary, type MappedTable, type PlainValue } from '../src/servicenow/index.ts';
 import type { CiRules } from './lookup-rules.ts';
 
 /** A table of the instance together with what the engine wants of it. */
@@ -16,6 +16,10 @@ export interface InstanceModel {
   readonly source: string;
   readonly dictionary: InstanceDictionary;
   readonly tables: ReadonlyMap<string, InstanceTable>;
+  /** Tables that are not written although the instance may have them, with the reason. */
+  readonly leftOut: ReadonlyMap<string, string>;
+  /** Tags may come along with CIs that the engine creates. */
+  readonly takesTags: boolean;
   /** Whether a class (or any table) has a column, its super classes' included. */
   readonly hasColumn: (table: string, column: string) => boolean;
   /** How CIs are found and made. */
@@ -34,6 +38,8 @@ export function createInstanceModel(
     tables: new Map(
       specs.map((spec) => [spec.name, { ...mapTable(spec, dictionary), spec, definition: definitionOf(dictionary.tables[spec.name]) }]),
     ),
+    leftOut: new Map(),
+    takesTags: false,
     hasColumn: (table, column) => {
       const found = dictionary.tables[table];
       return found?.state === 'present' && Object.hasOwn(found.columns, column);
@@ -54,6 +60,31 @@ export function isIndispensable(table: InstanceTable, column: string): boolean {
   return Object.entries(columns).some(
     ([logical, { required }]) => (required === true || naturalKey.includes(logical)) && table.column(logical) === column,
   );
+}
+
+/** The model without some tables, and without the optional columns that point into them. */
+export function withoutTables(model: InstanceModel, names: readonly string[], because: string): InstanceModel {
+  const left = [...model.tables.values()].filter(({ name }) => !names.includes(name));
+  const withoutColumns = ({ spec, ...table }: InstanceTable): InstanceTable => {
+    const pointsThere = (logical: string): boolean => {
+      const column = spec.columns[logical];
+      return column?.required !== true && column?.references !== undefined && names.includes(column.references);
+    };
+    if (!Object.keys(spec.columns).some(pointsThere)) return { spec, ...table };
+    const kept = (fields: Readonly<Record<string, PlainValue>>) =>
+      Object.fromEntries(Object.entries(fields).filter(([logical]) => !pointsThere(logical)));
+    return {
+      ...table,
+      spec,
+      column: (logical) => (pointsThere(logical) ? undefined : table.column(logical)),
+      shape: (fields, options) => table.shape(kept(fields), options),
+    };
+  };
+  return {
+    ...model,
+    tables: new Map(left.map((table) => [table.name, withoutColumns(table)])),
+    leftOut: new Map([...model.leftOut, ...names.map((name) => [name, because] as const)]),
+  };
 }
 
 /**

@@ -35,11 +35,12 @@ export async function prepareRecords(
   waitMs: number,
 ): Promise<{ readonly prepared: PreparedRecord[]; readonly blocked: RecordOutcome[] }> {
   const references = await resolveReferences(context.ledger.database, context.ledger.words, run, collectReferences(records));
-  const lookUp = (value: FieldValue): ResolvedReference | undefined => {
-    if (value === null || typeof value !== 'object') return undefined;
-    if ('ci' in value) return references.cis.get(value.ci) ?? { state: 'pending' };
-    return references.records.get(`${value.record.table}\n${value.record.key}`) ?? { state: 'pending' };
-  };
+  const lookUp: LookUp = (reference) =>
+    ('ci' in reference
+      ? references.cis.get(reference.ci)
+      : references.records.get(`${reference.record.table}\n${reference.record.key}`)) ?? {
+      state: 'pending',
+    };
   const prepared: PreparedRecord[] = [];
   const blocked: RecordOutcome[] = [];
   for (const record of records) {
@@ -71,14 +72,30 @@ export function withoutColumns(values: WriteValues, leftOut: ReadonlySet<string>
   return leftOut.size === 0 ? values : Object.fromEntries(Object.entries(values).filter(([column]) => !leftOut.has(column)));
 }
 
+type Reference = { readonly record: { readonly table: string; readonly key: string } } | { readonly ci: CiKey };
+type LookUp = (reference: Reference) => ResolvedReference;
+
+/** What a value points at: nothing, one record or CI, or a list of records. */
+function referencesOf(value: FieldValue): readonly Reference[] {
+  if (value === null || typeof value !== 'object') return [];
+  if (!('records' in value)) return [value];
+  const { table, keys } = value.records;
+  return keys.map((key) => ({ record: { table, key } }));
+}
+
+function isList(value: FieldValue): boolean {
+  return typeof value === 'object' && value !== null && 'records' in value;
+}
+
 function collectReferences(records: readonly ClaimedRecord[]): { records: { table: string; key: string }[]; cis: CiKey[] } {
   const found = new Map<string, { table: string; key: string }>();
   const cis = new Set<CiKey>();
   for (const record of records) {
     for (const value of [...Object.values(record.fields), ...Object.values(record.volatile)]) {
-      if (value === null || typeof value !== 'object') continue;
-      if ('ci' in value) cis.add(value.ci);
-      else found.set(`${value.record.table}\n${value.record.key}`, value.record);
+      for (const reference of referencesOf(value)) {
+        if ('ci' in reference) cis.add(reference.ci);
+        else found.set(`${reference.record.table}\n${reference.record.key}`, reference.record);
+      }
     }
   }
   return { records: [...found.values()], cis: [...cis] };
@@ -86,27 +103,32 @@ function collectReferences(records: readonly ClaimedRecord[]): { records: { tabl
 
 type Obstacle = { readonly state: 'pending' | 'parked' | 'absent'; readonly column: string; readonly target: string };
 
-/** The first reference that stands in the way. References of columns that the instance lacks do not. */
-function obstacleOf(
-  record: ClaimedRecord,
-  mapped: InstanceTable,
-  lookUp: (value: FieldValue) => ResolvedReference | undefined,
-): Obstacle | undefined {
+/**
+ * The first reference that stands in the way. References of columns that the instance lacks do not, and a list goes without what
+ * will not come.
+ */
+function obstacleOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp): Obstacle | undefined {
   for (const [column, value] of Object.entries(record.fields)) {
     if (mapped.column(column) === undefined) continue;
-    const reference = lookUp(value);
-    if (reference && reference.state !== 'known') return { state: reference.state, column, target: targetOf(value) };
+    for (const reference of referencesOf(value)) {
+      const { state } = lookUp(reference);
+      if (state === 'known' || (isList(value) && state !== 'pending')) continue;
+      return { state, column, target: targetOf(reference) };
+    }
   }
   return undefined;
 }
 
-function targetOf(value: FieldValue): string {
-  if (value === null || typeof value !== 'object') return '';
-  return 'ci' in value ? 'a CI' : value.record.table;
+/** A kind, not a key: records that are parked for one reason are counted together. */
+function targetOf(reference: Reference): string {
+  return 'ci' in reference ? 'a CI' : reference.record.table;
 }
 
 function blockedOutcome(record: ClaimedRecord, obstacle: Obstacle, waitMs: number): RecordOutcome {
   if (obstacle.state === 'pending') return { key: record.key, outcome: 'released', afterMs: waitMs };
+  // What is never created for this has nothing to hang on either.
+  if (obstacle.state === 'absent' && record.onlyIfExists && record.sysId === undefined)
+    return { key: record.key, outcome: 'unchanged', sysId: undefined };
   return {
     key: record.key,
     outcome: 'parked',
@@ -116,15 +138,18 @@ function blockedOutcome(record: ClaimedRecord, obstacle: Obstacle, waitMs: numbe
   };
 }
 
-function plainFields(
-  fields: Readonly<Record<string, FieldValue>>,
-  lookUp: (value: FieldValue) => ResolvedReference | undefined,
-): Record<string, PlainValue> {
+function plainFields(fields: Readonly<Record<string, FieldValue>>, lookUp: LookUp): Record<string, PlainValue> {
   const plain: Record<string, PlainValue> = {};
   for (const [column, value] of Object.entries(fields)) {
-    const reference = lookUp(value);
-    if (reference?.state === 'known') plain[column] = reference.sysId;
-    else if (value === null || typeof value !== 'object') plain[column] = value;
+    if (value === null || typeof value !== 'object') plain[column] = value;
+    else {
+      const known = referencesOf(value).flatMap((reference) => {
+        const resolved = lookUp(reference);
+        return resolved.state === 'known' ? [resolved.sysId] : [];
+      });
+      // Two tags may be one record on the instance.
+      if (isList(value) || known.length > 0) plain[column] = [...new Set(known)].sort().join();
+    }
   }
   return plain;
 }

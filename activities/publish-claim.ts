@@ -92,7 +92,8 @@ async function decide(
     if (found !== undefined && 'refused' in found) settled.push({ key, outcome: 'parked', because: found.refused });
     else if (sysId !== undefined && createOnly && !record.incomplete) settled.push({ key, outcome: 'unchanged', sysId });
     else if (sysId !== undefined) update(sysId);
-    else if (found !== undefined && (createOnly || found.same)) settled.push({ key, outcome: 'unchanged', sysId: found.sysId });
+    else if (found !== undefined && (createOnly || found.same))
+      settled.push({ key, outcome: 'unchanged', sysId: found.sysId, ours: record.wasSent });
     else if (found !== undefined) update(found.sysId);
     else if (record.onlyIfExists) settled.push({ key, outcome: 'unchanged', sysId: undefined });
     else toCreate.push(record);

@@ -7,6 +7,7 @@ import {
   makeHealedDue,
   openRun,
   publishProgress,
+  removalProgress,
   takeOverClaims,
   unparkRecords,
   type RunHandle,
@@ -19,6 +20,7 @@ import type { Left } from './observe.ts';
 import { publishClaim } from './publish-claim.ts';
 import { settleTimeMs, type Publisher } from './publisher.ts';
 import { readBack, readBackLeft } from './read-back.ts';
+import { removeRecords } from './remove-records.ts';
 import type { StepScope } from './run-step.ts';
 
 const lanes = 3;
@@ -62,10 +64,14 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
     await inLanes(lanes, (lane) => publishTable(publisher, table, lane));
     if (step.timeIsUp()) break;
   }
+  const removedFrom = tables.filter((table) => tableSpecOf(table).removedFrom !== undefined);
+  for (const table of removedFrom) await removeRecords(publisher, table, settleTimeMs(context));
   await readBack(publisher, tables);
   await makeHealedDue(database, words, run, tables);
-  const progress = await publishProgress(database, words, run, tables, settleTimeMs(context));
-  return { left: progress.due, readyInMs: progress.readyInMs, advanced: false };
+  const toWrite = await publishProgress(database, words, run, tables, settleTimeMs(context));
+  const toRemove = await removalProgress(database, words, run, removedFrom, settleTimeMs(context));
+  const readyInMs = Math.min(...[toWrite, toRemove].filter(({ due }) => due > 0).map((one) => one.readyInMs));
+  return { left: toWrite.due + toRemove.due, readyInMs: Number.isFinite(readyInMs) ? readyInMs : 0, advanced: false };
 }
 
 async function publishTable(publisher: Publisher, table: string, lane: LaneSignal): Promise<void> {

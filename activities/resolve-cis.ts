@@ -28,6 +28,7 @@ import {
 import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
 import { findCis, type Finder, type FoundCi } from './find-cis.ts';
+import { tagsOfCis } from './host-tags.ts';
 import { IrePace } from './ire-batches.ts';
 import type { Left } from './observe.ts';
 import { revalidateCis } from './revalidate-cis.ts';
@@ -118,12 +119,17 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
 async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<void> {
   const { context, pace, step } = resolver;
   let waiting: readonly ClaimedCi[] = [...cis].sort(byParent);
+  const tags = await tagsOfCis(
+    context,
+    resolver.run,
+    cis.map(({ key }) => key),
+  );
   while (waiting.length > 0) {
     if (step.timeIsUp() || step.signal.aborted) {
       await settle(resolver, waiting.map(released), nothingWritten);
       return;
     }
-    const { payloads, left } = pace.next(waiting, { dataSource: context.config.serviceNow.dataSource });
+    const { payloads, left } = pace.next(waiting, { dataSource: context.config.serviceNow.dataSource, tags });
     try {
       await sendPayloads(resolver, payloads);
     } catch (error) {

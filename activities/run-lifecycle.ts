@@ -9,9 +9,11 @@ import {
   forgetOldScans,
   forgetPairSets,
   ledgerId,
+  loadNotes,
   openRun,
   pruneHistory,
   saveFindings,
+  saveNotes,
   saveScopes,
   secondsSinceStart,
   type RunHandle,
@@ -19,6 +21,7 @@ import {
 import type { IntegrationName, IntegrationReport, Report } from '../src/model.ts';
 import { runPreflight } from '../src/preflight/index.ts';
 import type { ActivityContext } from './context.ts';
+import { hostTagNotes } from './host-tags.ts';
 import { publishRunRecord } from './publish-engine-records.ts';
 import { readRefusals } from './refusals.ts';
 import type { StepScope } from './run-step.ts';
@@ -98,6 +101,9 @@ export async function finishIntegration(
   step: StepScope,
 ): Promise<IntegrationResult> {
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
+  // Without the instance there is nothing to say about its features, and the failure says enough.
+  const notes = input.failedBecause === null ? await hostTagNotes(context, run, input.integration) : [];
+  await saveNotes(context.ledger.database, run, input.integration, notes);
   const { report } = await reportOf(context, run, input.integration, input.failedBecause);
   await publishRunRecord(context, run, report, step);
   return {
@@ -127,11 +133,12 @@ async function reportOf(
   const parked = counts.parked > 0 ? [`${counts.parked} records are parked`] : [];
   // A list that could be read nowhere (403 on every scope) is the integration's failure; one that failed somewhere degrades it.
   const unread = unreadLists.length === 0 ? [] : [`${unreadLists.join(', ')} could not be read in any scope`];
+  const notes = await loadNotes(database, run, name);
   let outcome: IntegrationReport['outcome'] = 'succeeded';
   if (failedBecause !== null || unread.length > 0) outcome = 'failed';
   else if (partial > 0 || failed > 0 || counts.parked > 0) outcome = 'degraded';
   const because = failedBecause ?? ([...unread, ...said, ...parked].join('; ') || null);
-  return { report: { name, outcome, because, ...counts } };
+  return { report: { name, outcome, because, ...counts, ...(notes.length > 0 && { notes }) } };
 }
 
 /** Stores the report and forgets manifests that no later run compares with. */

@@ -159,7 +159,14 @@ export interface ReadContext {
 
 /** A value of a desired record. References are by natural key, and become sys_ids at the moment of sending. */
 export type FieldValue =
-  string | number | boolean | null | { readonly record: { readonly table: string; readonly key: string } } | { readonly ci: CiKey };
+  | string
+  | number
+  | boolean
+  | null
+  | { readonly record: { readonly table: string; readonly key: string } }
+  /** A list of references; what never came to the instance is left out of it. */
+  | { readonly records: { readonly table: string; readonly keys: readonly string[] } }
+  | { readonly ci: CiKey };
 
 /** Key of a CI in the ledger: `resource:<ResourceId>` or `image:<sha256 hex>`. */
 export type CiKey = Brand<string, 'CiKey'>;
@@ -185,9 +192,10 @@ export interface ColumnSpec {
   readonly references?: string;
   /**
    * text: cut with `…` to the column's length; key: cut, then `~` and 16 hex digits of its SHA-256; time: UTC
-   * `YYYY-MM-DD HH:mm:ss`; choice: dropped when the instance does not have that value; label: the value whose label it is.
+   * `YYYY-MM-DD HH:mm:ss`; choice: dropped when the instance does not have that value; label: the value whose label it is;
+   * list: sys_ids of the table it references, only where the dictionary says that the column is such a list.
    */
-  readonly type: 'text' | 'key' | 'time' | 'boolean' | 'integer' | 'decimal' | 'reference' | 'choice' | 'label';
+  readonly type: 'text' | 'key' | 'time' | 'boolean' | 'integer' | 'decimal' | 'reference' | 'list' | 'choice' | 'label';
   /**
    * Without a required column the integration stops with a remedy (a table with `ifMissing: 'skip'` is left out);
    * an optional column is left out.
@@ -209,6 +217,11 @@ export interface TableSpec {
   readonly createOnly?: true;
   /** Many groups yield the same record (a region, a CVE): one of them yielding it no longer says nothing about the others. */
   readonly yieldedByMany?: true;
+  /**
+   * Logical column of the record that it hangs on. When that one is still seen, and this one is not any more, it is removed from
+   * the instance, provided that this ledger created it (docs/decisions/host-tags.md). Without it nothing is ever removed.
+   */
+  readonly removedFrom?: string;
   /** Absent on the instance: `stop` the integration with a remedy, or leave this table out (`skip`). */
   readonly ifMissing: 'stop' | 'skip';
 }
@@ -343,6 +356,8 @@ export interface IntegrationReport {
   readonly unchanged: number;
   readonly closed: number;
   readonly parked: number;
+  /** What an operator should know though nothing went wrong: a feature that is off, what a limit left out. */
+  readonly notes?: readonly string[];
 }
 
 /** The report of one run, kept in the ledger. */

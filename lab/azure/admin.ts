@@ -66,12 +66,17 @@ function estateTruth({ estate, access, options }: AdminContext): object {
 
 function applyChange(context: AdminContext, body: unknown): object {
   if (!isJsonObject(body))
-    throw new AdminError(400, 'A change is an object with one or more of flip, revoke, restore, plan, consent, options.');
+    throw new AdminError(400, 'A change is an object with one or more of flip, revoke, restore, plan, respell, consent, options.');
   const known: Record<string, (value: JsonObject) => void> = {
     flip: (value) => addFlip(context, value),
     revoke: (value) => context.access.revoke(clientOf(context, value), subscriptionIn(context, value)),
     restore: (value) => context.access.restore(clientOf(context, value), subscriptionIn(context, value)),
     plan: (value) => setPlan(context, value),
+    respell: (value) => {
+      const { spelling = context.changes.spelling + 1 } = value;
+      if (typeof spelling !== 'number' || !Number.isInteger(spelling)) throw new AdminError(400, 'respell.spelling is a whole number.');
+      context.changes.spelling = spelling;
+    },
     consent: (value) => setConsent(context, value),
     options: (value) => setOptions(context, value),
   };
@@ -81,7 +86,8 @@ function applyChange(context: AdminContext, body: unknown): object {
       throw new AdminError(400, `'${name}' is no change; there are ${Object.keys(known).join(', ')}.`);
     apply(value);
   }
-  context.changes.revision += 1;
+  // Another spelling changes no count: what was computed stays true.
+  if (Object.keys(body).some((name) => name !== 'respell')) context.changes.revision += 1;
   return { revision: context.changes.revision };
 }
 

@@ -100,6 +100,7 @@ function builderAt({ file, variables }: Place) {
       transactionQuotaMs: (content.transactionQuotaSeconds ?? 60) * 1000,
       settleMs: (content.settleSeconds ?? 30) * 1000,
       notApplicableResult: content.notApplicableResult,
+      hostTags: content.hostTags ?? true,
     };
   }
 

@@ -183,6 +183,7 @@ const serviceNow = section(
     transactionQuotaSeconds: wholeNumber(1, 3600, 'seconds').optional(),
     settleSeconds: wholeNumber(1, 3600, 'seconds').optional(),
     notApplicableResult: text('a value of the choice list of result', 'not_applicable', 40).optional(),
+    hostTags: yesOrNo.optional(),
   },
   'url: https://acme.service-now.com',
 );

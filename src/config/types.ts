@@ -74,6 +74,8 @@ export interface ServiceNowSettings {
   readonly settleMs: number;
   /** Value of `result` for NotApplicable assessments (mapping.md §4); undefined: existing records stay as they are. */
   readonly notApplicableResult: string | undefined;
+  /** False: tags are not imported, whatever the instance's property says (docs/decisions/host-tags.md). */
+  readonly hostTags: boolean;
 }
 
 export const azureClouds = ['public', 'usgovernment', 'custom'] as const;

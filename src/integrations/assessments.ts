@@ -3,6 +3,7 @@
  *
  *     resource of an assessment       ─▶ CI (src/inventory), sn_sec_cmn_src_ci, one per deployment and resource
  *     its account, region, type, cloud ─▶ sn_sec_cmn_cloud_account, _region, _cloud_resource_type, _cloud_service_provider
+ *     its tags                        ─▶ sn_sec_cmn_host_tag, sn_sec_cmn_m2m_src_ci_tag (host-tags.ts)
  *     assessment                      ─▶ sn_vulc_result, one per integration instance + CI + test
  *     key without metadata            ─▶ sn_vulc_test (placeholder)
  *
@@ -39,6 +40,8 @@ import { attributeRecords } from './cloud-attributes.ts';
 import type { CloudAttributes } from './cloud-attributes.ts';
 import { discoveredItem } from './discovered-item.ts';
 import { asObject, asText } from './fields.ts';
+import { hostTagLinks, hostTagLinkTable, hostTagRecords, hostTagTable, tagsBody, tagsOf } from './host-tags.ts';
+import type { Tag } from './host-tags.ts';
 import { missingMetadataRead, placeholderTest, reasonNoTest } from './metadata.ts';
 import { kql, subscriptionGroups, subscriptionScope } from './reads.ts';
 import { resultRecord } from './results.ts';
@@ -88,15 +91,28 @@ function resourceBody(resource: ParsedResourceId): JsonObject {
   });
 }
 
-/** The list of resources says where a resource is, and how it spells its id; assessments do not (azure.md §1.10). */
+/** The list of resources says where a resource is, its tags, and how it spells its id; assessments do not (azure.md §1.10). */
 export const parseResource = rowParser(
   'resource',
-  looseRow({ id: z.string(), location: text }),
+  looseRow({ id: z.string(), location: text, tags: z.unknown().optional() }),
   (row) => row.id,
   (row) => {
     const resource = parseResourceId(row.id);
     if ('invalid' in resource) return { problem: `id ${resource.invalid}` };
-    return { group: resource.resourceId, body: body({ displayId: resource.displayId, region: regionCode(row.location ?? '') }) };
+    const region = regionCode(row.location ?? '');
+    return { group: resource.resourceId, body: body({ displayId: resource.displayId, region, ...tagsBody(row.tags) }) };
+  },
+);
+
+/** Subscriptions and resource groups have a list of their own; of them only the tags are not known otherwise. */
+export const parseContainer = rowParser(
+  'resource',
+  looseRow({ id: z.string(), tags: z.unknown().optional() }),
+  (row) => row.id,
+  (row) => {
+    const resource = parseResourceId(row.id);
+    if ('invalid' in resource) return { excluded: `no resource: its id ${resource.invalid}` };
+    return { group: resource.resourceId, body: body(tagsBody(row.tags)) };
   },
 );
 
@@ -107,10 +123,19 @@ function reads(context: ReadContext): readonly Read[] {
     ...subscriptionGroups(context).map((subscriptions, index): Read => ({
       name: index === 0 ? 'resources' : `resources-${index + 1}`,
       scope: { kind: 'tenant', id: context.tenantId },
-      source: { type: 'resource-graph', query: kql('resources', [], ['location']), subscriptions },
+      source: { type: 'resource-graph', query: kql('resources', [], ['location', 'tags']), subscriptions },
       parse: parseResource,
       optional: true,
-      emptyMeans: 'no resource is readable (role Reader): regions stay unknown, and CIs hang on their account instead of a datacenter',
+      emptyMeans:
+        'no resource is readable (role Reader): regions and tags stay unknown, and CIs hang on their account instead of a datacenter',
+    })),
+    ...subscriptionGroups(context).map((subscriptions, index): Read => ({
+      name: index === 0 ? 'resource-containers' : `resource-containers-${index + 1}`,
+      scope: { kind: 'tenant', id: context.tenantId },
+      source: { type: 'resource-graph', query: kql('resourcecontainers', [], ['tags']), subscriptions },
+      parse: parseContainer,
+      optional: true,
+      emptyMeans: 'tags of subscriptions and resource groups are not readable (role Reader)',
     })),
     ...context.subscriptions.map(subscriptionScope).map(({ scope, path }): Read => ({
       name: 'assessments',
@@ -129,6 +154,8 @@ interface Resource {
   readonly displayId: string;
   readonly region: string | undefined;
   readonly accountName: string | undefined;
+  /** Undefined when no list says which. */
+  readonly tags: readonly Tag[] | undefined;
 }
 
 function resourceOf({ group, records }: ObservedGroup, { related }: DeriveContext): Resource | undefined {
@@ -151,6 +178,7 @@ function resourceOf({ group, records }: ObservedGroup, { related }: DeriveContex
     displayId: (listed && asText(listed, 'displayId')) ?? spellings[0] ?? group,
     region,
     accountName: account.name,
+    tags: listed && tagsOf(listed),
   };
 }
 
@@ -216,8 +244,11 @@ const deriveForCi: NonNullable<Integration['deriveForCi']> = (ci, groups, contex
     const { counted } = sorted(group, context);
     const resource = resourceOf(group, context);
     if (resource === undefined || counted.length === 0) continue;
-    const item = discoveredItem(ci, { ...resource, normalId: group.group, onlyIfExists: !counted.some(isApplicable) }, context);
-    records.push(item);
+    const onlyIfExists = !counted.some(isApplicable);
+    // What does not apply makes nothing new, and so no tag either; those that its item has stay.
+    const tags = onlyIfExists ? undefined : resource.tags;
+    const item = discoveredItem(ci, { ...resource, tags, normalId: group.group, onlyIfExists }, context);
+    records.push(item, ...hostTagRecords(tags ?? []), ...hostTagLinks(item.key, tags ?? []));
     for (const { id, body: row } of counted) {
       const test = asText(row, 'test') ?? '';
       const list = byTest.get(test) ?? [];
@@ -240,8 +271,10 @@ export const assessments: Integration = {
     'sn_sec_cmn_cloud_account',
     'sn_sec_cmn_region',
     'sn_sec_cmn_cloud_resource_type',
+    hostTagTable,
     'sn_sec_cmn_src_ci',
     'sn_vulc_result',
+    hostTagLinkTable,
   ],
   reads,
   derive,

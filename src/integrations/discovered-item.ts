@@ -2,6 +2,8 @@
 import type { CiMatch, DeriveContext, DesiredRecord, ResolvedCi } from '../model.ts';
 import { attributeReferences } from './cloud-attributes.ts';
 import type { CloudAttributes } from './cloud-attributes.ts';
+import { hostTagList } from './host-tags.ts';
+import type { Tag } from './host-tags.ts';
 import { naturalKey } from './natural-key.ts';
 import { serviceNowTime } from './time.ts';
 
@@ -10,6 +12,8 @@ export interface DiscoveredResource {
   readonly normalId: string;
   readonly displayId: string;
   readonly attributes: CloudAttributes;
+  /** Undefined when nobody said which tags it has; its host tags are left alone then. */
+  readonly tags?: readonly Tag[] | undefined;
   /** Nothing applies to the resource any more: an existing item is kept true, none is made. */
   readonly onlyIfExists: boolean;
 }
@@ -29,7 +33,7 @@ export function discoveredItemKey(integrationInstanceKey: string, normalId: stri
 }
 
 export function discoveredItem(ci: ResolvedCi, resource: DiscoveredResource, context: DeriveContext): DesiredRecord {
-  const { attributes, normalId, displayId } = resource;
+  const { attributes, normalId, displayId, tags } = resource;
   const matchingType = matchingTypes[ci.match];
   const scanned = serviceNowTime(context.scannedAtMs);
   return {
@@ -48,6 +52,7 @@ export function discoveredItem(ci: ResolvedCi, resource: DiscoveredResource, con
         region: attributes.region ?? null,
         type: attributes.resourceType ?? null,
       }),
+      ...(tags !== undefined && { host_tag: hostTagList(tags) }),
     },
     volatile: {
       // The spelling of an id changes from answer to answer (azure.md §1.9): shown, but never a reason to write.

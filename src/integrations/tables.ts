@@ -14,6 +14,7 @@ const flag = (...names: string[]): ColumnSpec => ({ names, type: 'boolean' });
 const choice = (...names: string[]): ColumnSpec => ({ names, type: 'choice' });
 const label = (...names: string[]): ColumnSpec => ({ names, type: 'label' });
 const reference = (references: string, ...names: string[]): ColumnSpec => ({ names, references, type: 'reference' });
+const list = (references: string, ...names: string[]): ColumnSpec => ({ names, references, type: 'list' });
 const required = (column: ColumnSpec): ColumnSpec => ({ ...column, required: true });
 const onCreate = (column: ColumnSpec): ColumnSpec => ({ ...column, onCreateOnly: true });
 
@@ -128,12 +129,31 @@ const common: readonly TableSpec[] = [
       cloud_resource_type: reference('sn_sec_cmn_cloud_resource_type', 'cloud_resource_type'),
       cloud_service_provider: reference('sn_sec_cmn_cloud_service_provider', 'cloud_service_provider'),
       source_data: text('source_data'),
+      // What filters on resource tags look at.
+      host_tag: list('sn_sec_cmn_host_tag', 'host_tag'),
       // The platform re-matches items by its own rules; what it says then stands.
       matching_type: onCreate(choice('matching_type')),
       last_scan_date: time('last_scan_date'),
       // Configuration Compliance's stale rules look at this one (servicenow.md §11).
       last_comp_scan_date: time('last_comp_scan_date'),
     },
+  },
+  {
+    // Whoever was first spells it, and everybody's items point at it.
+    ...optionalData,
+    createOnly: true,
+    yieldedByMany: true,
+    name: 'sn_sec_cmn_host_tag',
+    naturalKey: ['name'],
+    columns: { name: required(key('name')) },
+  },
+  {
+    ...optionalData,
+    createOnly: true,
+    removedFrom: 'src_ci',
+    name: 'sn_sec_cmn_m2m_src_ci_tag',
+    naturalKey: ['src_ci', 'host_tag'],
+    columns: { src_ci: required(reference('sn_sec_cmn_src_ci')), host_tag: required(reference('sn_sec_cmn_host_tag')) },
   },
 ];
 

@@ -2,6 +2,7 @@ import type { Database, Transaction } from './database.ts';
 import { canonicalJson, digest } from './digest.ts';
 import { ciKeyDigest, type DueCi, type DueGroup } from './groups.ts';
 import { abandonStages, carryOver } from './renames.ts';
+import { columnsOf, markToRemove, orphans, type DerivedRow, type GoneRow, type RecordName } from './orphans.ts';
 import { observedKey } from './pages.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
@@ -11,6 +12,15 @@ import type { CiKey, CiRequest, Derived, DesiredRecord, IntegrationName } from '
 export interface DerivedGroup {
   readonly group: DueGroup;
   readonly derived: Derived;
+}
+
+/** Who derived records of known CIs, as far as storing them needs to know. */
+export interface CiDeriver {
+  readonly integration: IntegrationName;
+  /** Tables whose records many CIs yield: one CI yielding a record no longer does not mean that it is gone. */
+  readonly tablesOfMany: readonly string[];
+  /** Tables whose records are removed when they are gone, with the field that names the record they hang on. */
+  readonly removedTables: readonly { readonly table: string; readonly from: string }[];
 }
 
 /** Who derived, as far as storing it needs to know. */
@@ -99,12 +109,12 @@ export interface DerivedCi {
   readonly renames: readonly Rename[];
 }
 
-/** Stores what the groups of known CIs became (discovered items, results). */
+/** Stores what the groups of known CIs became (discovered items, results, links to tags). */
 export async function commitDerivedCis(
   database: Database,
   words: Words,
   run: RunHandle,
-  integration: IntegrationName,
+  { integration, tablesOfMany, removedTables }: CiDeriver,
   cis: readonly DerivedCi[],
 ): Promise<DesiredResult> {
   const records = cis.flatMap(({ due, derived }) =>
@@ -118,6 +128,8 @@ export async function commitDerivedCis(
       run,
       records,
       cis.map(({ due }) => ciStageKey(integration, due.ci.sysId)),
+      await Promise.all(tablesOfMany.map((table) => words.idOf(table))),
+      new Map(await Promise.all(removedTables.map(async ({ table, from }) => [await words.idOf(table), from] as const))),
     );
     const groups = cis.flatMap(({ due }) => due.groups.map((group) => ({ group, sysId: due.ci.sysId })));
     await tx.query(
@@ -187,16 +199,17 @@ async function writeOwned(
   owned: readonly OwnedRecord[],
   derivedGroups: readonly Buffer[],
   keptTables: readonly number[] = [],
+  removedTables: ReadonlyMap<number, string> = new Map(),
 ): Promise<number> {
   const rows = await ownerRows(words, owned);
   const columns = [rows.map((r) => r.tableId), rows.map((r) => r.key)] as const;
   // A previous owner row of these groups that is not derived any more: this deployment no longer sees the record.
-  const gone = await tx.query<{ table_id: number; key: Buffer }>(
+  const gone = await tx.query<GoneRow>(
     `UPDATE record_owner o SET gone_at = ledger_now() WHERE o.deployment_id = $1 AND o.group_key = ANY($2::bytea[]) AND o.gone_at IS NULL
        AND NOT o.table_id = ANY($5::smallint[])
        AND NOT EXISTS (SELECT 1 FROM unnest($3::smallint[], $4::bytea[]) AS t(table_id, key) WHERE t.table_id = o.table_id AND t.key = o.key)
-     RETURNING table_id, key`,
-    [run.deploymentId, derivedGroups, ...columns, keptTables],
+     RETURNING table_id, key, CASE WHEN table_id = ANY($6::smallint[]) THEN fields END AS fields`,
+    [run.deploymentId, derivedGroups, ...columns, keptTables, [...removedTables.keys()]],
   );
   const same = await tx.query<{ table_id: number; key: Buffer }>(
     `SELECT t.table_id, t.key FROM unnest($2::smallint[], $3::bytea[], $4::bytea[], $5::bytea[]) AS t(table_id, key, content, group_key)
@@ -212,25 +225,15 @@ async function writeOwned(
   await lockRecords(tx, run, touched);
   await upsertOwners(tx, run, changed);
   await refreshWinners(tx, run, touched);
+  if (removedTables.size > 0) await markToRemove(tx, run, changed, await orphans(words, rows, gone.rows, removedTables));
   return touched.length;
 }
 
-interface RecordName {
-  readonly tableId: number;
-  readonly key: Buffer;
-}
-
-function columnsOf(records: readonly RecordName[]): [number[], Buffer[]] {
-  return [records.map((record) => record.tableId), records.map((record) => record.key)];
-}
-
-interface OwnerRow extends RecordName {
-  readonly keyText: string;
+interface OwnerRow extends DerivedRow {
   readonly groupKey: Buffer;
   readonly content: Buffer;
   readonly fields: string;
   readonly volatile: string | null;
-  readonly onlyIfExists: boolean;
 }
 
 async function ownerRows(words: Words, owned: readonly OwnedRecord[]): Promise<OwnerRow[]> {

@@ -22,9 +22,11 @@ export * from './read-backs.ts';
 export * from './records.ts';
 export * from './references.ts';
 export * from './refusals.ts';
+export * from './removals.ts';
 export * from './report.ts';
 export * from './runs.ts';
 export * from './statistics.ts';
+export * from './tags.ts';
 export {
   claimScan,
   endScan,

@@ -39,7 +39,13 @@ export type RecordOutcome =
   /** It is there, but some columns need a second write: the claim stays, and without that write the record stays due. */
   | { readonly key: string; readonly outcome: 'created-in-part'; readonly sysId: SysId }
   /** The instance has it already as it should be, or must not have it: nothing was written. */
-  | { readonly key: string; readonly outcome: 'unchanged'; readonly sysId: SysId | undefined }
+  | {
+      readonly key: string;
+      readonly outcome: 'unchanged';
+      readonly sysId: SysId | undefined;
+      /** It was not there when it was sent, and the answer was lost: it is the one that was sent. */
+      readonly ours?: boolean;
+    }
   /** `because` is the same for all records that are parked for one reason, so that they can be counted. */
   | {
       readonly key: string;
@@ -218,6 +224,7 @@ export async function settleRecords(
       `WITH settled AS (UPDATE record r SET
          sys_id = CASE t.outcome WHEN 'lost' THEN NULL ELSE coalesce(t.sys_id, r.sys_id) END,
          published = CASE WHEN t.known THEN t.content ELSE r.published END,
+         created_here = r.created_here OR t.outcome IN ('created', 'created-in-part') OR t.ours,
          incomplete = CASE WHEN t.outcome = 'created-in-part' THEN true WHEN t.known OR t.outcome = 'lost' THEN false ELSE r.incomplete END,
          without = CASE WHEN t.outcome IN ('created', 'updated', 'completed') THEN t.without WHEN t.known THEN NULL ELSE r.without END,
          tries = CASE WHEN t.unclear THEN r.tries + 1 WHEN t.outcome IN ('unknown', 'released') THEN r.tries ELSE 0 END,
@@ -230,8 +237,8 @@ export async function settleRecords(
        FROM (SELECT s.*, s.outcome IN ('created', 'updated', 'completed', 'unchanged') AS known,
                s.outcome IN ('unknown', 'lost') AND s.reason IS NOT NULL AS unclear,
                s.outcome = 'parked' OR (s.outcome IN ('unknown', 'lost') AND s.reason IS NOT NULL AND c.tries + 1 >= $13) AS parks
-             FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[], $11::text[], $12::text[], $14::boolean[], $15::smallint[])
-               AS s(key, outcome, sys_id, content, reason, after_ms, remedy, without, not_done, what)
+             FROM unnest($5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::integer[], $11::text[], $12::text[], $14::boolean[], $15::smallint[], $18::boolean[])
+               AS s(key, outcome, sys_id, content, reason, after_ms, remedy, without, not_done, what, ours)
              JOIN record c ON c.instance_id = $1 AND c.table_id = $2 AND c.key = s.key) AS t
        WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key AND r.claim_token = $3
        RETURNING t.key, CASE WHEN t.parks THEN 'parked' ELSE t.outcome END AS outcome, t.sys_id, t.reason,
@@ -256,6 +263,7 @@ export async function settleRecords(
         outcomes.map((one) => (traffic === 'data' ? (whats.get(one.outcome) ?? null) : null)),
         traffic === 'data',
         whats.get('parked'),
+        outcomes.map((one) => one.outcome === 'unchanged' && one.ours === true),
       ],
     );
     const count = (wanted: string) => settled.rows.filter((row) => row.outcome === wanted).length;

@@ -209,6 +209,26 @@ export async function saveFindings(database: Database, run: RunHandle, findings:
   });
 }
 
+/** Keeps what the report says of an integration beside its counts. */
+export async function saveNotes(database: Database, run: RunHandle, integration: IntegrationName, notes: readonly string[]): Promise<void> {
+  await database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    await tx.query('DELETE FROM run_note WHERE run_id = $1 AND integration = $2', [run.runId, integration]);
+    await tx.query(
+      'INSERT INTO run_note (run_id, integration, position, note) SELECT $1, $2, n, t.note FROM unnest($3::text[]) WITH ORDINALITY AS t(note, n)',
+      [run.runId, integration, notes],
+    );
+  });
+}
+
+export async function loadNotes(database: Database, run: RunHandle, integration: IntegrationName): Promise<string[]> {
+  const rows = await database.query<{ note: string }>(
+    'SELECT note FROM run_note WHERE run_id = $1 AND integration = $2 ORDER BY position',
+    [run.runId, integration],
+  );
+  return rows.map((row) => row.note);
+}
+
 /** Ends a run and stores its report. A run that was superseded keeps its own ending. */
 export async function endRun(database: Database, run: RunHandle, outcome: RunOutcome, report: Report): Promise<void> {
   await database.transaction(async (tx) => {

@@ -11,7 +11,7 @@ import { isObject } from '../transport.ts';
 export interface BatchItem {
   /** Unique in its batch. */
   readonly id: string;
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Path with its query, already escaped. */
   readonly path: string;
   readonly body?: unknown;
@@ -218,3 +218,23 @@ export function classifyWrite(outcome: BatchOutcome, attempt?: Attempt): WriteRe
 
 type RecordKind = Extract<WriteResult, { result: 'refused' }>['kind'];
 const recordKinds: ReadonlySet<string> = new Set<RecordKind>(['oauth-scope', 'business-rule', 'data-policy', 'duplicate']);
+export type RemovalResult =
+  | { readonly result: 'removed' }
+  /** It was not there any more, or is hidden. */
+  | { readonly result: 'gone' }
+  | { readonly result: 'refused'; readonly reason: string; readonly remedy: string }
+  /** May or may not have been carried out; asking again does no harm. */
+  | { readonly result: 'unknown' }
+  | { readonly result: 'throttled' };
+
+/** What became of one delete item (servicenow.md §5.2; examples/servicenow/table-api/delete_204_no_body). */
+export function classifyRemoval(outcome: BatchOutcome): RemovalResult {
+  if (outcome.outcome === 'unserviced') return { result: 'unknown' };
+  const { status, body } = outcome;
+  if (status === 200 || status === 204) return { result: 'removed' };
+  if (status === 429 || status === 503 || status === 401) return { result: 'throttled' };
+  if (status === 202 || status >= 500) return { result: 'unknown' };
+  const failure = readFailure(body);
+  if (status === 404 && /no record found/i.test(failure.message)) return { result: 'gone' };
+  return { result: 'refused', ...refusalOf(failure) };
+}

@@ -72,7 +72,7 @@ export function mapTable(spec: TableSpec, dictionary: InstanceDictionary): Mappe
 function findColumn(spec: ColumnSpec, table: DictionaryTable, dictionary: InstanceDictionary): DictionaryColumn | string {
   for (const name of spec.names) {
     const column = Object.hasOwn(table.columns, name) ? table.columns[name] : undefined;
-    if (column !== undefined) return column;
+    if (column !== undefined) return spec.type === 'list' ? listColumn(column, spec.references) : column;
   }
   const tried = spec.names.length === 0 ? '' : `no column is named ${spec.names.join(' or ')}`;
   if (spec.references === undefined) return tried === '' ? 'neither a name nor a reference is known' : tried;
@@ -90,6 +90,15 @@ function findColumn(spec: ColumnSpec, table: DictionaryTable, dictionary: Instan
       ? `no column refers to ${target}`
       : `${candidates.length} columns refer to ${target}: ${candidates.map(({ name }) => name).join(', ')}`;
   return tried === '' ? because : `${tried}, and ${because}`;
+}
+
+/** The platform's type of a list of references: sys_ids, separated by commas. */
+const listType = 'glide_list';
+
+/** sys_ids belong into a list of that table alone; in a column of text they would be noise. */
+function listColumn(column: DictionaryColumn, references: string | undefined): DictionaryColumn | string {
+  if (column.type !== listType || column.reference !== references) return `${column.name} is not a list of ${references ?? 'references'}`;
+  return column.readOnly ? `${column.name} is read-only` : column;
 }
 
 function shapeAll(
@@ -125,6 +134,8 @@ function shapeValue(value: PlainValue, type: ColumnSpec['type'], column: Diction
       return cutKey(clean(String(value)), column.maxLength);
     case 'reference':
       return String(value);
+    case 'list':
+      return shapeList(String(value), column.maxLength);
     case 'boolean':
       return shapeBoolean(value);
     case 'time':
@@ -185,6 +196,12 @@ function shapeNumber(value: string | number | boolean, type: 'integer' | 'decima
   if (type === 'integer' || Math.abs(number) >= 1e21) return String(BigInt(Math.trunc(number)));
   const text = String(number);
   return text.includes('e') ? number.toFixed(10).replace(/\.?0+$/, '') : text;
+}
+
+/** As many sys_ids as the column has room for: half of one would point at nothing. */
+function shapeList(sysIds: string, maxLength: number | undefined): string {
+  if (maxLength === undefined || sysIds.length <= maxLength) return sysIds;
+  return sysIds.slice(0, maxLength + 1).replace(/,?[^,]*$/, '');
 }
 
 /** Without a list of choices (a free column, or choices we may not read) any value is taken as it is. */

@@ -9,6 +9,7 @@ import { probeDictionary, type InstanceDictionary } from './dictionary.ts';
 import { createSend, defaultTimeouts, type Timeouts } from './http.ts';
 import { createIdentifyReconcileApi, type IdentifyReconcileApi } from './identify-reconcile.ts';
 import { createAuthorizer, type ServiceNowAuth } from './oauth.ts';
+import { createPropertiesApi, type PropertiesApi } from './properties.ts';
 import { createRolesApi, type RolesApi } from './roles.ts';
 import { createTableApi, type TableApi } from './table.ts';
 import { createTransport } from '../transport.ts';
@@ -17,6 +18,7 @@ export type { AggregateApi } from './aggregate.ts';
 export type { Attachment, AttachmentApi } from './attachments.ts';
 export { batchLimits, createBatchPaces, type BatchMeasurement, type BatchPaces } from './batch-pace.ts';
 export {
+  classifyRemoval,
   classifyWrite,
   cutBatches,
   itemBytes,
@@ -24,6 +26,7 @@ export {
   type BatchItem,
   type BatchOptions,
   type BatchOutcome,
+  type RemovalResult,
   type WriteResult,
 } from './batch.ts';
 export {
@@ -54,6 +57,7 @@ export {
 export type { ServiceNowAuth } from './oauth.ts';
 export { encodedBytes, isQueryable, query, splitByBytes, type Query } from './query.ts';
 export { notKeptRemedy, undoneRemedy, type Attempt } from './remedies.ts';
+export type { PropertiesApi } from './properties.ts';
 export type { InstanceUser, IntegrationRecord, RolesApi, UserRoles } from './roles.ts';
 export { sameOnInstance, type NotKept } from './stored-values.ts';
 export { rightTo, writeRights, type WriteRight } from './write-rights.ts';
@@ -84,6 +88,7 @@ export interface ServiceNowClient {
   readonly aggregate: AggregateApi;
   readonly attachments: AttachmentApi;
   readonly roles: RolesApi;
+  readonly properties: PropertiesApi;
   /** Reads the definitions of the given tables. */
   probeDictionary(tables: readonly string[], signal?: AbortSignal): Promise<InstanceDictionary>;
   /** The same client, allowed to use the columns of this dictionary; without one only the platform's own tables can be used. */
@@ -129,6 +134,7 @@ export function createServiceNowConnection(options: ServiceNowConnectionOptions)
       identifyReconcile: createIdentifyReconcileApi({ send }),
       attachments: createAttachmentApi({ table, aggregate }),
       roles: createRolesApi(table),
+      properties: createPropertiesApi(table),
       probeDictionary: (tables, signal) => probeDictionary(tables, { table, batch }, signal),
       withDictionary: (known) => through(gate, known),
     };

@@ -19,6 +19,7 @@ export const platformColumns: Readonly<Record<string, ReadonlySet<string>>> = {
     'column_label',
   ]),
   sys_choice: new Set([...every, 'name', 'element', 'value', 'label', 'language', 'inactive']),
+  cmdb_related_entry: new Set([...every, 'table', 'identifier', 'identifier.applies_to', 'referenced_field']),
   sys_user: new Set([
     ...every,
     'user_name',

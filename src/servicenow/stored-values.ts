@@ -58,6 +58,8 @@ function normalForm(value: string, type: string): string {
   if (text === '') return '';
   if (type === 'boolean') return text === '1' || text.toLowerCase() === 'true' ? 'true' : 'false';
   if (type === 'reference') return text.toLowerCase();
+  // The order of a list says nothing.
+  if (type === 'glide_list') return text.toLowerCase().split(',').sort().join();
   if (type === 'glide_date') return text.slice(0, 10);
   if (numericTypes.has(type)) {
     const number = Number(text.replaceAll(',', ''));

@@ -46,6 +46,7 @@ export interface TableApi {
   sampleItem(id: string, table: string): BatchItem;
   createItem(id: string, table: string, values: WriteValues): BatchItem;
   updateItem(id: string, table: string, sysId: SysId, values: WriteValues): BatchItem;
+  deleteItem(id: string, table: string, sysId: SysId): BatchItem;
 }
 
 const defaultLimit = 1_000;
@@ -113,6 +114,7 @@ export function createTableApi({ send, checkColumns }: { readonly send: Send; re
       checkWritable(table, values, checkColumns);
       return { id, method: 'PATCH', path: `${tablePath(table, sysId)}?${queryString(writeQuery(values))}`, body: values };
     },
+    deleteItem: (id, table, sysId) => ({ id, method: 'DELETE', path: tablePath(table, sysId) }),
   };
 }
 

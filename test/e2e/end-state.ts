@@ -20,6 +20,8 @@ const naturalKeys: Readonly<Record<string, readonly string[]>> = {
   sn_sec_cmn_cloud_resource_type: ['name'],
   sn_sec_cmn_cloud_service_provider: ['name'],
   sn_sec_cmn_src_ci: ['source', 'source_id'],
+  sn_sec_cmn_host_tag: ['name'],
+  sn_sec_cmn_m2m_src_ci_tag: ['src_ci', 'host_tag'],
   sn_vul_nvd_entry: ['id'],
   sn_vul_container_image: ['integration_instance', 'repository', 'image_digest'],
   sn_vul_container_image_package: ['container_image', 'name', 'version'],
@@ -41,6 +43,7 @@ export const runRecordTable = 'sn_vul_integration_run';
 
 /** Numbers are drawn, and versions counted, in the order of writing; who writes a shared record first is a matter of time too. */
 const orderColumns = new Set(['sys_id', 'number', 'sys_mod_count', 'sys_created_by', 'sys_updated_by']);
+const listOfSysIds = /^[0-9a-f]{32}(?:,[0-9a-f]{32})+$/;
 const instant = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
@@ -104,6 +107,8 @@ function createNormaliser(rows: readonly Row[], { sinceMs, ownName }: Circumstan
     return made;
   };
   const valueOf = (value: string): string => {
+    // A list of references has no order of its own.
+    if (listOfSysIds.test(value)) return value.split(',').map(valueOf).sort().join();
     const referenced = bySysId.get(value);
     if (referenced) return label(referenced);
     if (instant.test(value) && Date.parse(`${value.replace(' ', 'T')}Z`) >= sinceMs) return '(now)';

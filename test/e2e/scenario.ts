@@ -41,8 +41,21 @@ export interface Servers {
 /** Quota and margin of a second each: an intent without an outcome is looked up after two. */
 const shortTimes = { transactionQuotaSeconds: 1, settleSeconds: 1 };
 
+export interface ScenarioOptions {
+  /** Default: {@link estate}. */
+  readonly estate?: string;
+  /** Azure's page sizes; none: the lab's own. Default: small ones. */
+  readonly pageSizes?: Readonly<Record<string, number>>;
+  /** Laid over the section `serviceNow` of every engine. */
+  readonly serviceNow?: Readonly<Record<string, unknown>>;
+}
+
 /** @param labArguments of lab/main.ts; the lab's Batch quota must not be above a second, the engine's */
-export async function openScenario(servers: Servers, labArguments: readonly string[] = []): Promise<Scenario> {
+export async function openScenario(
+  servers: Servers,
+  labArguments: readonly string[] = [],
+  options: ScenarioOptions = {},
+): Promise<Scenario> {
   const sinceMs = Date.now() - 1_000;
   const deploymentPrefix = `t${randomBytes(4).toString('hex')}-`;
   const settings: EngineSettings = {
@@ -51,11 +64,15 @@ export async function openScenario(servers: Servers, labArguments: readonly stri
     namespace: servers.temporal.namespace,
     taskQueue: `${deploymentPrefix}queue`,
   };
-  const lab = await startLab(estate, ['--batch-quota-ms', '1000', ...labArguments]);
-  await lab.admin('POST', '/azure/change', { options: { pageSizes } });
+  const lab = await startLab(options.estate ?? estate, ['--batch-quota-ms', '1000', ...labArguments]);
+  await lab.admin('POST', '/azure/change', { options: { pageSizes: options.pageSizes ?? pageSizes } });
   const engines: Engine[] = [];
   const anotherEngine: Scenario['anotherEngine'] = async (changed, serviceNow = {}) => {
-    const engine = await createEngine(lab, { ...settings, ...changed }, { ...shortTimes, deploymentPrefix, serviceNow });
+    const engine = await createEngine(
+      lab,
+      { ...settings, ...changed },
+      { ...shortTimes, deploymentPrefix, serviceNow: { ...options.serviceNow, ...serviceNow } },
+    );
     engines.push(engine);
     return engine;
   };

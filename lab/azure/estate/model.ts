@@ -124,6 +124,8 @@ export interface EstateTruth {
     /** Distinct GUIDs of securityStandards, and their (standard, assessment key) pairs. */
     securityStandards: number;
     securityStandardPairs: number;
+    /** Those of the customer's own standards, which have no controls. */
+    customStandardPairs: number;
     /** Subscriptions whose regulatory lists answer 400 for want of a plan. */
     notApplicableSubscriptions: number;
   };
@@ -161,12 +163,14 @@ export interface EstateChanges {
   readonly flips: StatusFlip[];
   /** Plan tiers that differ from the estate's own. */
   readonly planTiers: Map<string, 'Free' | 'Standard'>;
+  /** Another number, other casings of the ids in rows: Azure changed them before, and two answers need not agree (azure.md §1.9). */
+  spelling: number;
   /** Rises with every change: cached totals belong to one revision. */
   revision: number;
 }
 
 export function createEstateChanges(): EstateChanges {
-  return { flips: [], planTiers: new Map(), revision: 0 };
+  return { flips: [], planTiers: new Map(), spelling: 0, revision: 0 };
 }
 
 /** One Azure tenant as far as this lab serves it. Rows are in wire form of the newest api-version. */

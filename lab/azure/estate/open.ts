@@ -2,10 +2,12 @@ import { COMPANY_ASSESSMENTS, COMPANY_PROFILE } from './company.ts';
 import { createGeneratedEstate } from './generated/index.ts';
 import { BENCH_PROFILE } from './generated/profile.ts';
 import type { Estate, EstateChanges } from './model.ts';
+import { overlapProfile } from './overlap.ts';
 import { loadRecordings } from './recordings/index.ts';
 
 /**
- * Opens an estate by its name: `company` (the default), `generated:<seed>:<assessments>`, `recordings:<dir>`.
+ * Opens an estate by its name: `company` (the default), `generated:<seed>:<assessments>`,
+ * `overlap:<seed>:<assessments>:<deployments>[:<percent>]`, `recordings:<dir>`.
  * Throws where the name is none of these, or where a recorded file is missing.
  */
 export async function openEstate(spec: string, changes: EstateChanges): Promise<Estate> {
@@ -17,6 +19,14 @@ export async function openEstate(spec: string, changes: EstateChanges): Promise<
     const [, seed = '', assessments = ''] = generated;
     return createGeneratedEstate({ name: spec, profile: BENCH_PROFILE, seed, assessments: Number(assessments), changes });
   }
+  const overlap = /^overlap:([^:]+):(\d+):(\d+)(?::(\d+))?$/.exec(spec);
+  if (overlap !== null) {
+    const [, seed = '', assessments = '', deployments = '', percent] = overlap;
+    const profile = overlapProfile(Number(deployments), percent === undefined ? undefined : Number(percent));
+    return createGeneratedEstate({ name: spec, profile, seed, assessments: Number(assessments), changes });
+  }
   if (spec.startsWith('recordings:')) return loadRecordings(spec.slice('recordings:'.length), changes);
-  throw new Error(`Unknown estate '${spec}': use company, generated:<seed>:<assessments> or recordings:<dir>.`);
+  throw new Error(
+    `Unknown estate '${spec}': use company, generated:<seed>:<assessments>, overlap:<seed>:<assessments>:<deployments>[:<percent>] or recordings:<dir>.`,
+  );
 }

@@ -52,7 +52,8 @@ function remarks(integrations: readonly IntegrationReport[], style: Style): stri
     const names = those.length === integrations.length ? 'all' : those.map(({ name }) => name).join(', ');
     return because.split('\n').map((line, index) => (index === 0 ? `${mark} ${names}: ${line}` : `  ${line}`));
   });
-  return lines.length === 0 ? [] : ['', ...lines];
+  const notes = integrations.flatMap(({ name, notes: said = [] }) => said.map((note) => `${style.dim('·')} ${name}: ${plainText(note)}`));
+  return lines.length + notes.length === 0 ? [] : ['', ...lines, ...notes];
 }
 
 /** What the instance does not take: how many, why, which for example, and what to do. */
@@ -118,12 +119,13 @@ export function orderedReport(report: Report): Report {
     run,
     mode,
     outcome,
-    integrations: integrations.map(({ name, outcome: how, because, scopes, ...numbers }) => ({
+    integrations: integrations.map(({ name, outcome: how, because, scopes, notes, ...numbers }) => ({
       name,
       outcome: how,
       because,
       scopes: { complete: scopes.complete, partial: scopes.partial, failed: scopes.failed, notApplicable: scopes.notApplicable },
       ...orderedCounts(numbers),
+      ...(notes !== undefined && { notes }),
     })),
     calls: {
       azure: calls.azure,

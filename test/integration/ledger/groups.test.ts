@@ -221,7 +221,13 @@ describe('records of known CIs', () => {
   async function deriveCis(run: RunHandle): Promise<void> {
     const cis = await dueCis(ledger.database, ledger.words, run, 'assessments', 10);
     const derived = cis.map((one) => ({ due: one, derived: { ...nothing, records: [policy(`of ${one.ci.sysId}`)] }, renames: [] }));
-    await commitDerivedCis(ledger.database, ledger.words, run, 'assessments', derived);
+    await commitDerivedCis(
+      ledger.database,
+      ledger.words,
+      run,
+      { integration: 'assessments', tablesOfMany: [], removedTables: [] },
+      derived,
+    );
   }
   const wants = (group: string): Derived => ({ ...nothing, cis: [ciRequest(group)] });
 

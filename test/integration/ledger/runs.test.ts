@@ -138,7 +138,10 @@ describe('a run that is no longer the newest', () => {
     ['commitPage', (old, scan) => commit(ledger, old, scan, 1, { outcomes: [observed('policy-definition', '/p/1')] })],
     ['noticeMappingVersion', (old) => noticeMappingVersion(ledger.database, ledger.words, old, 'policies', '2')],
     ['commitDerivedGroups', (old) => commitDerivedGroups(ledger.database, ledger.words, old, deriver, [])],
-    ['commitDerivedCis', (old) => commitDerivedCis(ledger.database, ledger.words, old, 'policies', [])],
+    [
+      'commitDerivedCis',
+      (old) => commitDerivedCis(ledger.database, ledger.words, old, { integration: 'policies', tablesOfMany: [], removedTables: [] }, []),
+    ],
     ['commitEngineRecords', (old) => commitEngineRecords(ledger.database, ledger.words, old, 'engine', [policy('x')])],
     ['claimCis', (old) => claimCis(ledger.database, old, 1, leaseMs, 0)],
     ['makeWholeGroupDue', (old) => makeWholeGroupDue(ledger.database, ledger.words, old, 'policies')],

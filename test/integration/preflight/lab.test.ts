@@ -121,6 +121,7 @@ function inputFor({
       transactionQuotaMs: 60_000,
       settleMs: 30_000,
       notApplicableResult: undefined,
+      hostTags: true,
     },
     clients: { azure: azure.through(gate), serviceNow: serviceNow.through(gate) },
     tokens: azure.tokens,

@@ -156,6 +156,7 @@ function configurationOf(lab: StartedLab, userName: string, serviceNow: Partial<
       transactionQuotaMs: 400,
       settleMs: 200,
       notApplicableResult: undefined,
+      hostTags: true,
       ...serviceNow,
     },
     deployments: names.map((name, precedence) => ({

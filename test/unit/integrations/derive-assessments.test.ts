@@ -101,6 +101,7 @@ describe('a resource with assessments', () => {
             region: 'eastus',
             type: 'microsoft.compute/virtualmachines',
           }),
+          host_tag: { records: { table: 'sn_sec_cmn_host_tag', keys: [] } },
         },
         volatile: {
           resource_id: vm,

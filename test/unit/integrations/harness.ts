@@ -97,12 +97,13 @@ function checkRecord(record: DesiredRecord, tables: readonly string[]): void {
     if (spec === undefined) problems.push(`${record.table} has no column ${column}`);
     if ((value as unknown) === undefined) problems.push(`${record.table}.${column} is undefined`);
     const isReference = typeof value === 'object' && value !== null;
-    if (spec && isReference !== (spec.type === 'reference') && column !== 'run_as')
+    if (spec && isReference !== (spec.type === 'reference' || spec.type === 'list') && column !== 'run_as')
       problems.push(`${record.table}.${column} is of another type`);
     if (spec?.type === 'time' && typeof value === 'string' && !/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$/.test(value))
       problems.push(`${record.table}.${column} is no time`);
     if (typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed()))
       problems.push(`${record.table}.${column} cannot be stored`);
+    if (isReference && 'records' in value !== (spec?.type === 'list')) problems.push(`${record.table}.${column} is of another type`);
     if (isReference && 'record' in value && value.record.key.length === 0) problems.push(`${record.table}.${column} refers to nothing`);
   }
   for (const [column, spec] of Object.entries(columns)) {

@@ -360,6 +360,8 @@ test('all good rows together derive records whose references are derived too', (
         for (const value of Object.values(record.fields)) {
           if (typeof value === 'object' && value !== null && 'record' in value)
             referenced.add(`${value.record.table}\n${value.record.key}`);
+          if (typeof value === 'object' && value !== null && 'records' in value)
+            for (const key of value.records.keys) referenced.add(`${value.records.table}\n${key}`);
         }
       }
     }

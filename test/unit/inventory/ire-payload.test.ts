@@ -58,6 +58,13 @@ describe('the chain of a cloud resource', () => {
     ]);
   });
 
+  test('tags come along with the resource alone, where the caller gives them', () => {
+    const [tagged, plain] = [request(vm('vm1'), { region: 'eastus' }), request(vm('vm2'), { region: 'eastus' })];
+    const [built] = buildIrePayloads([tagged, plain], { ...options, tags: new Map([[tagged.key, [['env', 'prod']]]]) }).payloads;
+    const related = built?.payload.items.flatMap((item) => (item.related ? [[item.values['name'], item.related]] : []));
+    expect(related).toEqual([['vm1', [{ className: 'cmdb_key_value', values: { key: 'env', value: 'prod' } }]]]);
+  });
+
   test('a global resource hangs on its account', () => {
     const [built] = buildIrePayloads([request(vm('vm1'))], options).payloads;
     expect(built?.payload.items.map((item) => item.className)).toEqual(['cmdb_ci_cloud_service_account', 'cmdb_ci_cmp_resource']);

@@ -3,7 +3,9 @@ import { textAt, type JsonObject } from '../../../lab/azure/json.ts';
 import { COMPANY_PROFILE } from '../../../lab/azure/estate/company.ts';
 import { createGeneratedEstate } from '../../../lab/azure/estate/generated/index.ts';
 import { BENCH_PROFILE } from '../../../lab/azure/estate/generated/profile.ts';
+import { createAccess } from '../../../lab/azure/access.ts';
 import { createEstateChanges, type Estate, type Rows } from '../../../lab/azure/estate/model.ts';
+import { openEstate } from '../../../lab/azure/estate/open.ts';
 
 function open(seed: string, assessments: number, profile = BENCH_PROFILE): Estate {
   return createGeneratedEstate({ name: 'test', profile, seed, assessments, changes: createEstateChanges() });
@@ -90,5 +92,50 @@ describe('a generated estate', () => {
     const ids = Array.from({ length: 1000 }, (_unused, index) => idOf(rows.at(300_000 + index)));
     expect(new Set(ids).size).toBe(1000);
     expect(performance.now() - startedMs).toBeLessThan(5000);
+  });
+});
+
+describe('an estate of overlapping deployments', () => {
+  test.each([
+    [2, undefined, 60],
+    [20, undefined, 60],
+    [20, 30, 30],
+  ])('of %d: each shares about that much of what it sees', async (deployments, percent, expected) => {
+    const changes = createEstateChanges();
+    const estate = await openEstate(`overlap:7:6000:${deployments}${percent === undefined ? '' : `:${percent}`}`, changes);
+    const access = createAccess(estate);
+    const seenBy = new Map<string, string[]>();
+    for (const application of estate.applications) {
+      for (const { subscriptionId } of access.visibleSubscriptions(application))
+        seenBy.set(subscriptionId, [...(seenBy.get(subscriptionId) ?? []), application.deployment]);
+    }
+    expect(estate.applications).toHaveLength(deployments);
+    expect(new Set(estate.applications.map(({ clientId }) => clientId)).size).toBe(deployments);
+    expect(seenBy.size).toBe(estate.subscriptions.length);
+    const rowsOf = (subscriptions: readonly string[]): number =>
+      subscriptions.reduce(
+        (sum, id) => sum + estate.truth({ subscriptionIds: [id], managementGroups: [], metadataCap: 1000 }).assessments.inScope.total,
+        0,
+      );
+    for (const { deployment } of estate.applications) {
+      const seen = [...seenBy].filter(([, readers]) => readers.includes(deployment));
+      const shared = seen.filter(([, readers]) => readers.length > 1);
+      const share = (100 * rowsOf(shared.map(([id]) => id))) / rowsOf(seen.map(([id]) => id));
+      expect(Math.abs(share - expected)).toBeLessThan(5);
+    }
+  });
+
+  test('spells ids anew on command, and says the same otherwise', async () => {
+    const changes = createEstateChanges();
+    const estate = await openEstate('overlap:7:600:2', changes);
+    const before = allRows(estate);
+    changes.spelling = 1;
+    const after = allRows(estate);
+    expect(after.map(idOf)).toEqual(before.map(idOf));
+    expect(after.filter((row, index) => textAt(row, 'id') !== textAt(before[index] ?? {}, 'id')).length).toBeGreaterThan(50);
+  });
+
+  test.each(['overlap:7:600:1', 'overlap:7:600:5:0', 'overlap:7:600'])('refuses %s', async (spec) => {
+    await expect(openEstate(spec, createEstateChanges())).rejects.toThrow(/overlap|Unknown estate/i);
   });
 });

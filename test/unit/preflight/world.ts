@@ -258,6 +258,7 @@ function serviceNowOf(world: World): ServiceNowSettings {
     transactionQuotaMs: 60_000,
     settleMs: 30_000,
     notApplicableResult: undefined,
+    hostTags: true,
   };
 }
 
@@ -339,6 +340,7 @@ function serviceNowClientOf(world: World): ServiceNowClient {
     sampleItem: unused,
     createItem: unused,
     updateItem: (id, name) => ({ id, method: 'PATCH', path: name, body: {} }),
+    deleteItem: unused,
   };
   const client: ServiceNowClient = {
     table,
@@ -360,6 +362,7 @@ function serviceNowClientOf(world: World): ServiceNowClient {
     aggregate: { count: unused, countBy: unused },
     attachments: {} as ServiceNowClient['attachments'],
     roles: createRolesApi(table),
+    properties: { read: unused },
     probeDictionary: async () => orThrow(world.dictionary),
     withDictionary: () => client,
   };

@@ -263,3 +263,48 @@ describe('sameOnInstance', () => {
     );
   });
 });
+
+describe('a list of references', () => {
+  const listSpec: TableSpec = {
+    name: 't',
+    traffic: 'data',
+    naturalKey: [],
+    ifMissing: 'stop',
+    columns: { tags: { names: ['tags'], references: 'tag', type: 'list' } },
+  };
+  const mapped = (type: string, rest: Partial<DictionaryColumn> = {}): ReturnType<typeof mapTable> =>
+    mapTable(listSpec, {
+      ...dictionary,
+      tables: {
+        t: {
+          name: 't',
+          state: 'present',
+          superClasses: [],
+          columns: Object.fromEntries([column('tags', type, { reference: 'tag', maxLength: 70, ...rest })]),
+        },
+      },
+    });
+  const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(32));
+
+  test.each<[string, ReturnType<typeof mapTable>, string | undefined]>([
+    ['where the dictionary says so', mapped('glide_list'), 'tags'],
+    ['not in a column of text', mapped('string'), undefined],
+    ['not in a list of something else', mapped('glide_list', { reference: 'sys_user' }), undefined],
+    ['not where it is read-only', mapped('glide_list', { readOnly: true }), undefined],
+  ])('%s', (_name, table, found) => {
+    expect(table.column('tags')).toBe(found);
+  });
+
+  test('is never cut through a sys_id, and is emptied by none', () => {
+    const shape = (value: string): unknown => mapped('glide_list').shape({ tags: value }, { create: true }).values['tags'];
+    expect(shape(ids.join())).toBe(ids.slice(0, 2).join());
+    expect(shape(ids.slice(0, 2).join())).toBe(ids.slice(0, 2).join());
+    expect(shape('')).toBe('');
+  });
+
+  test('says the same in any order', () => {
+    const same = (value: string): boolean => mapped('glide_list').sameOnInstance({ tags: value }, { tags: ids.join() });
+    expect(same([...ids].reverse().join())).toBe(true);
+    expect(same(ids.slice(1).join())).toBe(false);
+  });
+});

@@ -37,12 +37,12 @@ export function restRow(context: RowContext, { resource, rule, ordinal }: RowRef
   const properties: Record<string, Json | undefined> = {
     // displayName is optional in the schema: some rows have none.
     displayName: withName ? rule.title : undefined,
-    resourceDetails: restDetails(resource, draw),
+    resourceDetails: restDetails(resource, draw, spelt(draw, context.changes)),
     status: statusMember(status),
     additionalData: additionalData(resource, draw),
     risk: riskOf(rule.severity, status, draw),
   };
-  const id = `${recased(resource.id, draw)}/providers/Microsoft.Security/assessments/${rule.key}`;
+  const id = `${recased(resource.id, spelt(draw, context.changes))}/providers/Microsoft.Security/assessments/${rule.key}`;
   return { id, name: rule.key, type: 'Microsoft.Security/assessments', properties };
 }
 
@@ -52,7 +52,7 @@ export function graphRow(context: RowContext, { resource, rule, ordinal }: RowRe
   const status = classicStatus(context, ordinal);
   const metadata = context.metadataOf(rule.key);
   return graphEnvelope(context, {
-    id: `${recased(resource.id, draw)}/providers/Microsoft.Security/assessments/${rule.key}`,
+    id: `${recased(resource.id, spelt(draw, context.changes))}/providers/Microsoft.Security/assessments/${rule.key}`,
     name: rule.key,
     resourceGroup: resource.resourceGroup,
     properties: {
@@ -92,6 +92,11 @@ export function graphEnvelope(
   };
 }
 
+/** The draw that an id's casing comes from: the row's own, until the estate is spelt anew. */
+export function spelt(draw: number, { spelling }: EstateChanges): number {
+  return spelling === 0 ? draw : hash32(draw, spelling);
+}
+
 /** One resource appears in several casings within one answer (azure.md §1.4, "Recorded reality"). */
 export function recased(id: string, draw: number): string {
   switch (draw % 10) {
@@ -107,8 +112,8 @@ export function recased(id: string, draw: number): string {
 }
 
 /** PascalCase in most recorded rows, the documented camelCase in the rest; the id's casing is drawn apart from the row's. */
-function restDetails(resource: Resource, draw: number): JsonObject {
-  const id = recased(resource.id, draw >>> 4);
+function restDetails(resource: Resource, draw: number, spelling: number): JsonObject {
+  const id = recased(resource.id, spelling >>> 4);
   const members: JsonObject = {
     Source: restSource(resource),
     Id: resource.onPremises === undefined ? id : undefined,

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../json.ts';
 import type { DynamicRule } from '../catalogue/catalogue.ts';
 import type { GraphPartition, Rows } from '../model.ts';
 import { rowsOf } from '../model.ts';
-import { graphDetails, graphEnvelope, recased, type RowContext } from './assessment-rows.ts';
+import { graphDetails, graphEnvelope, recased, spelt, type RowContext } from './assessment-rows.ts';
 import { hash32 } from './hash.ts';
 import type { Layout } from './layout.ts';
 import type { Resource } from './naming.ts';
@@ -90,7 +90,7 @@ function sortKey({ resource, rule }: MachineRow): string {
 function machineRestRow(context: RowContext, row: MachineRow, status: Status): JsonObject {
   const draw = hash32(context.seed, MACHINE_STREAM, row.ordinal, 5);
   return {
-    id: `${recased(row.resource.id, draw)}/providers/Microsoft.Security/assessments/${row.rule.key}`,
+    id: `${recased(row.resource.id, spelt(draw, context.changes))}/providers/Microsoft.Security/assessments/${row.rule.key}`,
     name: row.rule.key,
     type: 'Microsoft.Security/assessments',
     properties: {

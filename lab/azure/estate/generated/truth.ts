@@ -91,15 +91,19 @@ function standardsTruth(input: TruthInput): EstateTruth['standards'] {
   const plans = new Map(paid.flatMap(({ standards }) => standards).map((plan) => [plan.name.toLowerCase(), plan]));
   const controls = [...plans.values()].flatMap((plan) => plan.controls);
   const rows = input.subscriptions.flatMap((subscription) => input.securityStandards(subscription));
-  const pairs = rows.flatMap((row) =>
-    arrayAt(row, 'properties', 'assessments').map((assessment) => `${textAt(row, 'name')}|${textAt(assessment, 'assessmentKey')}`),
-  );
+  const pairsOf = (standards: readonly JsonObject[]): number =>
+    new Set(
+      standards.flatMap((row) =>
+        arrayAt(row, 'properties', 'assessments').map((assessment) => `${textAt(row, 'name')}|${textAt(assessment, 'assessmentKey')}`),
+      ),
+    ).size;
   return {
     regulatory: plans.size,
     controls: controls.length,
     triples: sum(controls.map(({ keys }) => keys.length)),
     securityStandards: new Set(rows.map((row) => textAt(row, 'name'))).size,
-    securityStandardPairs: new Set(pairs).size,
+    securityStandardPairs: pairsOf(rows),
+    customStandardPairs: pairsOf(rows.filter((row) => textAt(row, 'properties', 'standardType') === 'Custom')),
     notApplicableSubscriptions: input.subscriptions.length - paid.length,
   };
 }

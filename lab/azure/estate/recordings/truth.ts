@@ -86,7 +86,8 @@ function assessmentTruth(
 
 function standardsTruth({ estate, subscriptionIds }: TruthInput): EstateTruth['standards'] {
   const paid = subscriptionIds.filter((id) => estate.hasPaidPlan(id));
-  const [names, controls, triples, standards, pairs] = [
+  const [names, controls, triples, standards, pairs, customPairs] = [
+    new Set<string>(),
     new Set<string>(),
     new Set<string>(),
     new Set<string>(),
@@ -105,8 +106,11 @@ function standardsTruth({ estate, subscriptionIds }: TruthInput): EstateTruth['s
   for (const row of subscriptionIds.flatMap((id) => estate.securityStandards(`/subscriptions/${id}`))) {
     const name = textAt(row, 'name').toLowerCase();
     standards.add(name);
-    for (const assessment of arrayAt(row, 'properties', 'assessments'))
-      pairs.add(`${name}|${textAt(assessment, 'assessmentKey').toLowerCase()}`);
+    for (const assessment of arrayAt(row, 'properties', 'assessments')) {
+      const pair = `${name}|${textAt(assessment, 'assessmentKey').toLowerCase()}`;
+      pairs.add(pair);
+      if (textAt(row, 'properties', 'standardType') === 'Custom') customPairs.add(pair);
+    }
   }
   return {
     regulatory: names.size,
@@ -114,6 +118,7 @@ function standardsTruth({ estate, subscriptionIds }: TruthInput): EstateTruth['s
     triples: triples.size,
     securityStandards: standards.size,
     securityStandardPairs: pairs.size,
+    customStandardPairs: customPairs.size,
     notApplicableSubscriptions: subscriptionIds.length - paid.length,
   };
 }
