@@ -207,13 +207,13 @@ interface RunCache<Value> {
   of(run: RunHandle, make: () => Promise<Value>): Promise<Value>;
 }
 
-/** Remembers a value per run for the newest few runs; a failed attempt is not remembered. */
+/** Remembers a value per check of a run, for the newest few; a failed attempt is not remembered. */
 function createRunCache<Value>(): RunCache<Value> {
   const keep = 16;
   const values = new Map<string, Promise<Value>>();
   return {
     of(run, make) {
-      const key = `${run.runId}/${run.fence}`;
+      const key = `${run.runId}/${run.fence}/${run.checks}`;
       const known = values.get(key);
       if (known) return known;
       const made = make();

@@ -2,6 +2,7 @@ import type {
   CheckFinding,
   IntegrationInput,
   IntegrationResult,
+  ParkSettings,
   ReconcileCounts,
   ReconcileRef,
   ReconcileRequest,
@@ -11,13 +12,14 @@ import type {
 } from '../workflows/contract.ts';
 import type { ActivityContext } from './context.ts';
 import { derive, deriveForCis } from './derive.ts';
+import { describeHolder } from './holder.ts';
 import { observe, openScans, type Left } from './observe.ts';
 import { prepareInstance } from './publish-engine-records.ts';
 import { publish } from './publish.ts';
 import { beginReconcile, finishReconcile, reconcilePairs, reconcileScope } from './reconcile.ts';
 import { resolveCis } from './resolve-cis.ts';
 import { refreshStatistics } from '../src/ledger/index.ts';
-import { beginRun, finishIntegration, finishRun, preflight } from './run-lifecycle.ts';
+import { beginRun, finishIntegration, finishRun, parkSettings, preflight } from './run-lifecycle.ts';
 import { runStep, type StepScope } from './run-step.ts';
 
 /** The activities as workflows see them: ids and counts in, counts out. */
@@ -33,6 +35,10 @@ export interface Activities {
   resolveCis(input: IntegrationInput): Promise<Left>;
   deriveForCis(input: IntegrationInput): Promise<Left>;
   publish(input: IntegrationInput): Promise<Left>;
+  /** How long a parked run waits for a person. */
+  parkSettings(run: RunRef): Promise<ParkSettings>;
+  /** One sentence on the run that holds a deployment's lock; null when none does any more. */
+  describeHolder(input: { readonly deployment: string }): Promise<string | null>;
   finishIntegration(input: IntegrationInput & { readonly failedBecause: string | null }): Promise<IntegrationResult>;
   finishRun(input: { readonly run: RunRef; readonly outcome: RunOutcome; readonly integrations: readonly IntegrationResult[] }): Promise<{
     readonly seconds: number;
@@ -73,6 +79,8 @@ export function createActivities(context: ActivityContext): Activities {
     resolveCis: (input) => runStepOnFreshStatistics((step) => resolveCis(context, input, step)),
     deriveForCis: (input) => runStepOnFreshStatistics((step) => deriveForCis(context, input, step)),
     publish: (input) => runStepOnFreshStatistics((step) => publish(context, input, step)),
+    parkSettings: () => runStep(() => Promise.resolve(parkSettings(context))),
+    describeHolder: (input) => runStep(() => describeHolder(input.deployment)),
     finishIntegration: (input) => runStepOnFreshStatistics((step) => finishIntegration(context, input, step)),
     finishRun: (input) => runStep(() => finishRun(context, input)),
     reconcileScope: (request) => runStep(() => reconcileScope(context, request)),

@@ -1,17 +1,19 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
-import { isSyncError, type SyncError } from '../src/errors.ts';
+import { isSyncError, SyncError } from '../src/errors.ts';
 import { integrationOf, integrations } from '../src/integrations/index.ts';
 import {
   claimScan,
   commitPage,
   countAbsentKeys,
   endScan,
+  forbiddenEverywhere,
   loadScopes,
   nextUsedKeys,
   openRun,
   openScans as openScansInLedger,
   postponeScan,
   releaseScan,
+  reopenFailedScans,
   restartScan,
   scanProgress,
   takeOverScans,
@@ -41,7 +43,10 @@ export interface Left {
   readonly advanced: boolean;
 }
 
-/** Says which lists this integration reads in this run. Idempotent: scans that exist stay as they are. */
+/**
+ * Says which lists this integration reads in this run. Idempotent: scans that exist stay as they are, but for those that failed
+ * before the run waited for a person: they are read again from where they stopped.
+ */
 export async function openScans(
   context: ActivityContext,
   input: IntegrationInput,
@@ -49,6 +54,7 @@ export async function openScans(
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   const reads = await readsOf(context, run, input.integration);
   const plans = reads.map((read) => ({ readName: read.name, stage: read.stage ?? 1, scope: read.scope }));
+  if ((input.attempt ?? 1) > 1) await reopenFailedScans(context.ledger.database, run, input.integration);
   const scans = await openScansInLedger(context.ledger.database, run, input.integration, plans);
   return { scans, hasCis: integrationOf(input.integration).hangsOnCis === true };
 }
@@ -74,7 +80,19 @@ export async function observe(context: ActivityContext, input: IntegrationInput,
   const reader: Reader = { context, run, integration: input.integration, clients, step, reads, committed: { pages: 0 } };
   await inLanes(scopesAtATime, (lane) => readScans(reader, lane));
   const progress = await scanProgress(context.ledger.database, run, input.integration);
+  if (progress.open === 0) await requireReadable(context, run, input.integration);
   return { left: progress.open, readyInMs: progress.readyInMs, advanced: reader.committed.pages > 0 };
+}
+
+/** A list that is forbidden in every scope waits for a person; one that is forbidden in some degrades the run (design §4). */
+async function requireReadable(context: ActivityContext, run: RunHandle, integration: IntegrationName): Promise<void> {
+  const forbidden = await forbiddenEverywhere(context.ledger.database, run, integration);
+  if (!forbidden) return;
+  throw new SyncError({
+    kind: 'forbidden',
+    service: 'azure',
+    message: `${forbidden.readName} is forbidden in every scope (${forbidden.scopes}): ${forbidden.because}`,
+  });
 }
 
 interface Reader {
@@ -161,7 +179,7 @@ async function finishScan(reader: Reader, claim: ClaimedScan, read: Read, lastPa
     claim,
     state,
     partial,
-    lastPage?.nothingAsked === true ? undefined : read.emptyMeans,
+    lastPage?.nothingAsked === true ? {} : { emptyMeans: read.emptyMeans },
   );
 }
 
@@ -240,7 +258,7 @@ async function postponeOrGiveUp(reader: Reader, claim: ClaimedScan, read: Read, 
 async function failScan(reader: Reader, claim: ClaimedScan, read: Read, error: SyncError): Promise<void> {
   const because = sentenceOf(error);
   const state = read.optional === true ? 'not-applicable' : 'failed';
-  await endScan(reader.context.ledger.database, reader.run, claim, state, because);
+  await endScan(reader.context.ledger.database, reader.run, claim, state, because, { failure: error.kind });
   reader.context.log.warn(
     { deployment: reader.run.deployment, read: read.name, scope: claim.scope.id, state, because },
     'a scope could not be read',

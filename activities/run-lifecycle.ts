@@ -1,7 +1,16 @@
-import type { CheckFinding, IntegrationInput, IntegrationResult, RunMode, RunOutcome, RunRef } from '../workflows/contract.ts';
+import type {
+  CheckFinding,
+  IntegrationInput,
+  IntegrationResult,
+  ParkSettings,
+  RunMode,
+  RunOutcome,
+  RunRef,
+} from '../workflows/contract.ts';
 import { integrationOf } from '../src/integrations/index.ts';
 import { tableSpecs } from '../src/integrations/tables.ts';
 import {
+  beginCheck,
   beginRun as beginRunInLedger,
   countCalls,
   countIntegration,
@@ -52,7 +61,7 @@ export async function beginRun(
 
 /** Runs the checks, remembers the scopes that they found, and keeps the findings for the report. */
 export async function preflight(context: ActivityContext, ref: RunRef, step: StepScope): Promise<CheckFinding[]> {
-  const run = await openRun(context.ledger.database, ref.run, ref.fence);
+  const run = await beginCheck(context.ledger.database, await openRun(context.ledger.database, ref.run, ref.fence));
   const { azure, serviceNow, tokens, azureGate } = await context.bareClientsOf(run);
   const settings = context.deployment(ref.deployment);
   const { findings, scopes } = await runPreflight({
@@ -92,6 +101,11 @@ function forHistory(findings: readonly CheckFinding[]): CheckFinding[] {
 
 function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** How long a parked run waits for a person, and how often it looks by itself. */
+export function parkSettings(context: ActivityContext): ParkSettings {
+  return context.config.park;
 }
 
 /** Counts an integration, decides its outcome, and writes its run record. */

@@ -64,6 +64,39 @@ export interface SyncInput {
   readonly planId: string | null;
   /** Who asked: `cli`, `schedule`, `script`. */
   readonly startedBy: string;
+  /** Set by a parked run alone, when its history has grown long and it goes on under a new one. */
+  readonly resume?: ParkedRun;
+}
+
+/** Where a parked run stands: all that it takes along when it continues as new. */
+export interface ParkedRun {
+  readonly run: RunRef;
+  /** Integrations that are done. */
+  readonly results: readonly IntegrationResult[];
+  /** The integration that waits, and how often it was started; absent when preflight has not passed yet. */
+  readonly blocked?: { readonly because: string; readonly attempt: number; readonly integration: IntegrationName };
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
+}
+
+/** What a run answers while it is parked: names of an update and a query. */
+export const parkMessages = { recheck: 'recheck', parked: 'parked' } as const;
+
+/** Why a run waits; the answer of the query `parked`, null while it does not. */
+export interface ParkedState {
+  readonly sinceMs: number;
+  readonly nextCheckAtMs: number;
+  readonly blocking: readonly CheckFinding[];
+}
+
+/** What a check on demand found; the answer of the update `recheck`. */
+export type RecheckResult =
+  { readonly outcome: 'goes-on' } | { readonly outcome: 'still-parked' | 'given-up'; readonly blocking: readonly CheckFinding[] };
+
+/** How long a run waits for a person, and how often it looks by itself. */
+export interface ParkSettings {
+  readonly recheckEveryMs: number;
+  readonly giveUpAfterMs: number;
 }
 
 /** One line for the Web UI, as a run's static summary. */
@@ -99,6 +132,8 @@ export interface CheckFinding {
 export interface IntegrationInput {
   readonly run: RunRef;
   readonly integration: IntegrationName;
+  /** 2 and more: it goes on after waiting for a person. Default 1. */
+  readonly attempt?: number;
 }
 
 export interface IntegrationResult {
@@ -110,6 +145,15 @@ export interface IntegrationResult {
   readonly created: number;
   readonly updated: number;
   readonly parked: number;
+}
+
+/** How the workflow of one integration ends: `blocked` needs a person first, and nothing of it is recorded yet. */
+export type IntegrationEnd = IntegrationResult | BlockedIntegration;
+
+export interface BlockedIntegration {
+  readonly integration: IntegrationName;
+  readonly outcome: 'blocked';
+  readonly because: string;
 }
 
 export interface SyncResult {
@@ -204,6 +248,9 @@ export interface HoldInput {
 }
 
 // ------------------------------------------------------------------------------------------------------ search attributes
+
+/** Value of {@link searchAttributes.phase} while a run waits for a person. */
+export const phaseParked = 'parked';
 
 export const searchAttributes = {
   deployment: defineSearchAttributeKey('DefenderSyncDeployment', SearchAttributeType.KEYWORD),

@@ -29,16 +29,24 @@ export interface RunOverview {
   readonly because?: string | null;
   /** What preflight found: what stops the run, or only warns. */
   readonly findings?: readonly CheckFinding[];
+  /** The run is parked: what has to be put right before it goes on. */
+  readonly waitsFor?: readonly CheckFinding[];
 }
 
 /** Where the run is, and what each integration did. */
-export function runOverview({ deployment, results, current, outcome, because, findings = [] }: RunOverview): string {
+export function runOverview({ deployment, results, current, outcome, because, findings = [], waitsFor }: RunOverview): string {
   const blocking = findings.filter(({ verdict }) => verdict === 'blocking');
   const warnings = findings.filter(({ verdict }) => verdict === 'warning');
   const degraded = results.filter((result) => result.outcome === 'degraded' && result.because !== null);
   return [
-    `**${deployment}** · ${outcome ?? (current === undefined ? 'running' : `running ${current}`)}`,
-    ...(blocking.length > 0 ? section('Preflight stops it:', blocking.flatMap(findingParagraphs)) : because ? ['', prose(because)] : []),
+    `**${deployment}** · ${outcome ?? (waitsFor ? 'parked: a person has to act' : current === undefined ? 'running' : `running ${current}`)}`,
+    ...(waitsFor
+      ? parkedSection(deployment, waitsFor)
+      : blocking.length > 0
+        ? section('Preflight stops it:', blocking.flatMap(findingParagraphs))
+        : because
+          ? ['', prose(because)]
+          : []),
     '',
     // The Web UI sets tables without any space between columns; in a code block they stand where they are put.
     '```',
@@ -50,6 +58,13 @@ export function runOverview({ deployment, results, current, outcome, because, fi
     ),
     ...section('Preflight warns:', warnings.flatMap(findingParagraphs)),
   ].join('\n');
+}
+
+function parkedSection(deployment: string, waitsFor: readonly CheckFinding[]): string[] {
+  return [
+    ...section('It waits for:', waitsFor.flatMap(findingParagraphs)),
+    `It looks again by itself, and at once after \`defender-sync recheck ${deployment}\`; then it goes on where it stopped.`,
+  ];
 }
 
 function section(title: string, lines: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { ParentClosePolicy, setCurrentDetails, startChild } from '@temporalio/workflow';
+import { ParentClosePolicy, patched, setCurrentDetails, startChild } from '@temporalio/workflow';
 import {
   searchAttributes,
   syncDetails,
@@ -10,6 +10,7 @@ import {
   type SyncInput,
   type SyncMemo,
 } from './contract.ts';
+import { bookkeeping } from './steps.ts';
 import { syncDeployment } from './sync-deployment.ts';
 
 /**
@@ -34,8 +35,16 @@ export async function dispatch(input: DispatchInput): Promise<DispatchResult> {
     return { dispatched: 'started', workflowId };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    const because = `another run of ${input.deployment}, or a reconcile, is still open and holds the lock; every run is a full reading, so nothing is missed`;
+    const because = await whyHeld(input.deployment);
     setCurrentDetails(`\`${workflowId}\`: ${because}`);
     return { dispatched: 'already-running', workflowId, because };
   }
+}
+
+/** Who holds the lock, and why it is not over: running, or waiting for a person. */
+async function whyHeld(deployment: string): Promise<string> {
+  const because = `another run of ${deployment}, or a reconcile, is still open and holds the lock; every run is a full reading, so nothing is missed`;
+  if (!patched('name-holder')) return because;
+  const holder = await bookkeeping.describeHolder.executeWithOptions({ summary: 'who holds the lock' }, [{ deployment }]);
+  return holder ?? because;
 }

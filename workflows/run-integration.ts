@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, log, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, log, patched, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
 import { integrationOverview } from './details.ts';
 import { causeOf } from './failures.ts';
 import { bookkeeping, work } from './steps.ts';
-import { searchAttributes, type IntegrationInput, type IntegrationResult } from './contract.ts';
+import { searchAttributes, type IntegrationEnd, type IntegrationInput, type IntegrationResult } from './contract.ts';
 
 /** What a step of work leaves: how much, and when it can go on. */
 interface Left {
@@ -21,12 +21,15 @@ const longestWaitMs = 5 * 60_000;
 /** As long as an activity may be tried again (workflows/steps.ts): a service may be away for a night. */
 const longestStandstillMs = 8 * 3_600_000;
 
+/** Failures that end when a person grants something, after which the integration goes on where it stopped (design §4). */
+const needsPerson: ReadonlySet<string> = new Set(['unauthenticated', 'forbidden']);
+
 /**
  * One integration: observe → reconcile → publish, a loop of time-boxed activities. Which records there are is between the
  * activities and the ledger; only counts pass through here. A failure becomes a `failed` result, so that the parent can
- * report it and leave the later integrations alone.
+ * report it and leave the later integrations alone; one that a person has to end becomes `blocked`, and the parent waits.
  */
-export async function runIntegration(input: IntegrationInput): Promise<IntegrationResult> {
+export async function runIntegration(input: IntegrationInput): Promise<IntegrationEnd> {
   const { integration } = input;
   try {
     setCurrentDetails(`**${integration}** · observing`);
@@ -48,7 +51,11 @@ export async function runIntegration(input: IntegrationInput): Promise<Integrati
       await CancellationScope.nonCancellable(() => finishCancelled(input));
       throw error;
     }
-    const { message } = causeOf(error);
+    const { kind, message } = causeOf(error);
+    if (needsPerson.has(kind) && patched('park')) {
+      setCurrentDetails(`**${integration}** · waits for a person: ${message}`);
+      return { integration, outcome: 'blocked', because: message };
+    }
     return finish(input, message);
   }
 }

@@ -1,48 +1,52 @@
 import {
   CancellationScope,
+  ContinueAsNew,
+  continueAsNew,
   executeChild,
   isCancellation,
   ParentClosePolicy,
+  patched,
   setCurrentDetails,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import {
-  blockedByLimits,
   integrationOrder,
   integrationWorkflowId,
+  phaseParked,
   searchAttributes,
+  type BlockedIntegration,
   type CheckFinding,
+  type IntegrationEnd,
   type IntegrationName,
   type IntegrationResult,
+  type ParkedRun,
   type RunOutcome,
   type RunRef,
   type SyncInput,
   type SyncResult,
 } from './contract.ts';
 import { integrationDetails, runOverview } from './details.ts';
-import { bytesOf, causeOf, cutBytes } from './failures.ts';
+import { causeOf } from './failures.ts';
+import { checksOf, openParkingPlace, type ParkingPlace } from './park.ts';
 import { runIntegration } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
 
 /**
  * One run of one deployment: preflight → the five integrations in their order → report. Its workflow id is the lock: a
- * schedule, the CLI and a script all start `sync/<deployment>`, and only one can be open.
+ * schedule, the CLI and a script all start `sync/<deployment>`, and only one can be open. Where a person has to act it waits
+ * (park.ts), and goes on where it stopped.
  */
 export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
-  phase('starting');
-  setCurrentDetails(`**${input.deployment}** · taking the lock (asked by ${input.startedBy})`);
-  const run = await bookkeeping.beginRun.executeWithOptions({ summary: 'take the fence, close what an earlier run left open' }, [
-    { deployment: input.deployment, mode: input.mode, workflowRunId: workflowInfo().firstExecutionRunId },
-  ]);
-  const progress: Progress = { input, run, results: [], findings: [] };
+  const parking = openParkingPlace(input.resume?.sinceMs);
+  const run = input.resume?.run ?? (await begin(input));
+  const progress: Progress = { input, run, parking, results: [...(input.resume?.results ?? [])], findings: [] };
   try {
-    const blocking = await preflight(progress);
-    if (blocking.length > 0) return await finish(progress, 'failed', sentencesOf(blocking), `preflight: ${checksOf(blocking).join(', ')}`);
-    await runAll(progress);
-    const failed = progress.results.find((result) => result.outcome === 'failed');
-    return await finish(progress, outcomeOf(progress.results), failed ? `${failed.integration}: ${failed.because ?? 'failed'}` : null);
+    const { blocked } = input.resume ?? {};
+    if ((await passPreflight(progress, blocked)) === 'go-on') await runAll(progress, blocked?.attempt);
+    return await finish(progress, ...endOf(progress));
   } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
     if (!isCancellation(error)) return finish(progress, 'failed', causeOf(error).message);
     // What was begun must be closed even though the scope is cancelled; the caller still sees the cancellation.
     await CancellationScope.nonCancellable(() => finish(progress, 'cancelled', cancelled));
@@ -55,34 +59,87 @@ const cancelled = 'cancelled on request';
 interface Progress {
   readonly input: SyncInput;
   readonly run: RunRef;
+  readonly parking: ParkingPlace;
   readonly results: IntegrationResult[];
-  /** What preflight found: shown with the run, whether it stops it or not. */
-  readonly findings: CheckFinding[];
+  /** What the newest preflight found: shown with the run, whether it stops it or not. */
+  findings: readonly CheckFinding[];
+  /** Set when the run stops for good, without its integrations being the reason. */
+  stopped?: { readonly outcome: 'failed' | 'parked'; readonly because: string; readonly notRunBecause: string };
+}
+
+async function begin(input: SyncInput): Promise<RunRef> {
+  phase('starting');
+  setCurrentDetails(`**${input.deployment}** · taking the lock (asked by ${input.startedBy})`);
+  return bookkeeping.beginRun.executeWithOptions({ summary: 'take the fence, close what an earlier run left open' }, [
+    { deployment: input.deployment, mode: input.mode, workflowRunId: workflowInfo().firstExecutionRunId },
+  ]);
+}
+
+/**
+ * Checks, and waits as long as something blocks.
+ * @param blocked the integration that was refused: waited for even where no check finds why
+ */
+async function passPreflight(progress: Progress, blocked?: ParkedRun['blocked']): Promise<'go-on' | 'stop'> {
+  // After the first wait the checks alone decide: the integration is started again and says itself whether it still is.
+  let refusal = blocked === undefined ? [] : [findingOf(blocked)];
+  for (;;) {
+    const found = await check(progress);
+    const blocking = found.length > 0 ? found : refusal;
+    if (blocking.length === 0) {
+      progress.parking.leave();
+      return 'go-on';
+    }
+    if (!patched('park')) {
+      upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
+      progress.stopped = {
+        outcome: 'failed',
+        because: sentencesOf(blocking),
+        notRunBecause: `preflight: ${checksOf(blocking).join(', ')}`,
+      };
+      return 'stop';
+    }
+    if (!(await park(progress, blocking, blocked))) return 'stop';
+    refusal = [];
+  }
 }
 
 /** Returns the findings for which the run may not go on. */
-async function preflight({ input, run, findings }: Progress): Promise<readonly CheckFinding[]> {
+async function check(progress: Progress): Promise<readonly CheckFinding[]> {
+  const { input, run } = progress;
   phase('preflight');
-  setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
+  if (progress.parking.sinceMs() === undefined)
+    setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
   const isBlocking = ({ verdict }: CheckFinding): boolean => verdict === 'blocking';
-  findings.push(...(await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run])));
+  const findings = [...(await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run]))];
   if (!findings.some(isBlocking))
     findings.push(...(await work.prepareInstance.executeWithOptions({ summary: "the engine's own records, run-as VR.System" }, [run])));
-  const blocking = findings.filter(isBlocking);
-  if (blocking.length > 0) upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
-  return blocking;
+  progress.findings = findings;
+  return findings.filter(isBlocking);
 }
 
-/** Check ids, as many as a KeywordList takes. */
-function checksOf(findings: readonly CheckFinding[]): string[] {
-  const ids = new Set(findings.map((finding) => cutBytes(finding.check, blockedByLimits.bytesPerValue)));
-  const checks: string[] = [];
-  for (const id of ids) {
-    const withThis = [...checks, id];
-    if (withThis.length > blockedByLimits.values || bytesOf(JSON.stringify(withThis)) > blockedByLimits.bytes) break;
-    checks.push(id);
+/** Returns false when waiting was given up. */
+async function park(progress: Progress, blocking: readonly CheckFinding[], blocked: ParkedRun['blocked']): Promise<boolean> {
+  const { input, run, parking, results, findings } = progress;
+  const settings = await bookkeeping.parkSettings.executeWithOptions({ summary: 'how long to wait for a person' }, [run]);
+  phase(phaseParked);
+  setCurrentDetails(runOverview({ deployment: input.deployment, results, findings, waitsFor: blocking }));
+  const end = await parking.wait(blocking, settings);
+  if (end === 'look-again') return true;
+  const sinceMs = parking.sinceMs() ?? Date.now();
+  if (end === 'continue-as-new') {
+    await continueAsNew<typeof syncDeployment>({ ...input, resume: { run, results, sinceMs, ...(blocked && { blocked }) } });
   }
-  return checks;
+  progress.stopped = {
+    outcome: 'parked',
+    because: `nobody put right for ${Math.round((Date.now() - sinceMs) / 3_600_000)} hours what blocks it:\n${sentencesOf(blocking)}`,
+    notRunBecause: `parked: ${checksOf(blocking).join(', ')}`,
+  };
+  return false;
+}
+
+/** What the run waits for, where the integration was refused and no check says why. */
+function findingOf({ integration, because }: { readonly integration: IntegrationName; readonly because: string }): CheckFinding {
+  return { check: `integration.${integration}`, verdict: 'blocking', evidence: because, remedy: null };
 }
 
 function sentencesOf(findings: readonly CheckFinding[]): string {
@@ -92,25 +149,41 @@ function sentencesOf(findings: readonly CheckFinding[]): string {
 }
 
 /** Strict order: an integration that fails stops the later ones, which are reported as not run (design §4). */
-async function runAll(progress: Progress): Promise<void> {
-  const { input, results, findings } = progress;
+async function runAll(progress: Progress, attempt = 0): Promise<void> {
+  const { results } = progress;
+  let nextAttempt = attempt + 1;
   for (const integration of integrationOrder) {
+    if (results.some((result) => result.integration === integration)) continue;
     const failed = results.find((result) => result.outcome === 'failed');
-    if (failed) {
-      results.push(without(integration, 'not-run', `${failed.integration} failed`));
-      continue;
-    }
-    phase(integration);
-    setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, findings }));
-    results.push(await runOne(progress, integration));
+    if (failed) results.push(without(integration, 'not-run', `${failed.integration} failed`));
+    else if (!(await runUntilDone(progress, integration, nextAttempt))) return;
+    nextAttempt = 1;
   }
 }
 
-async function runOne({ input, run, results }: Progress, integration: IntegrationName): Promise<IntegrationResult> {
+/** Runs one integration, again after each wait for a person. Returns false when waiting was given up. */
+async function runUntilDone(progress: Progress, integration: IntegrationName, firstAttempt: number): Promise<boolean> {
+  const { input, results } = progress;
+  for (let attempt = firstAttempt; ; attempt += 1) {
+    phase(integration);
+    setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, findings: progress.findings }));
+    const end = await runOne(progress, integration, attempt);
+    if (end.outcome !== 'blocked') {
+      results.push(end);
+      return true;
+    }
+    if ((await passPreflight(progress, { integration, because: end.because, attempt })) === 'stop') {
+      results.push(await recordGivenUp(progress, end));
+      return false;
+    }
+  }
+}
+
+async function runOne({ input, run, results }: Progress, integration: IntegrationName, attempt: number): Promise<IntegrationEnd> {
   try {
     return await executeChild(runIntegration, {
       workflowId: integrationWorkflowId(input.deployment, integration),
-      args: [{ run, integration }],
+      args: [{ run, integration, ...(attempt > 1 && { attempt }) }],
       parentClosePolicy: ParentClosePolicy.TERMINATE,
       staticSummary: `${input.deployment} · ${integration}`,
       staticDetails: integrationDetails[integration],
@@ -124,6 +197,17 @@ async function runOne({ input, run, results }: Progress, integration: Integratio
     }
     // It could not even record its own failure (or was terminated by hand).
     return without(integration, 'failed', causeOf(error).message);
+  }
+}
+
+/** An integration that waited in vain is recorded as failed, if the instance takes that. */
+async function recordGivenUp({ run }: Progress, { integration, because }: BlockedIntegration): Promise<IntegrationResult> {
+  const quickly = { summary: `${integration}: record that it was given up`, scheduleToCloseTimeout: '1 minute' } as const;
+  try {
+    return await bookkeeping.finishIntegration.executeWithOptions(quickly, [{ run, integration, failedBecause: because }]);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return without(integration, 'failed', because);
   }
 }
 
@@ -141,9 +225,12 @@ function without(integration: IntegrationName, outcome: 'not-run' | 'failed', be
   };
 }
 
-function outcomeOf(results: readonly IntegrationResult[]): RunOutcome {
-  if (results.some((result) => result.outcome === 'failed')) return 'failed';
-  return results.some((result) => result.outcome === 'degraded') ? 'degraded' : 'succeeded';
+/** Outcome, reason, and the short reason of every integration that did not run. */
+function endOf({ results, stopped }: Progress): [RunOutcome, string | null, string?] {
+  if (stopped) return [stopped.outcome, stopped.because, stopped.notRunBecause];
+  const failed = results.find((result) => result.outcome === 'failed');
+  if (failed) return ['failed', `${failed.integration}: ${failed.because ?? 'failed'}`];
+  return [results.some((result) => result.outcome === 'degraded') ? 'degraded' : 'succeeded', null];
 }
 
 /**
@@ -151,7 +238,7 @@ function outcomeOf(results: readonly IntegrationResult[]): RunOutcome {
  * @param because the whole reason; `notRunBecause` the short one that every integration is given that did not run
  */
 async function finish(
-  { input, run, results, findings }: Progress,
+  { input, run, parking, results, findings }: Progress,
   outcome: RunOutcome,
   because: string | null,
   notRunBecause: string = because ?? 'the run ended before it',
@@ -163,6 +250,7 @@ async function finish(
   phase('finished');
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
   setCurrentDetails(runOverview({ deployment: input.deployment, results: integrations, outcome, because, findings }));
+  await parking.end();
   return { deployment: input.deployment, run: run.run, outcome, because, integrations };
 }
 

@@ -59,9 +59,16 @@ function addRunCommands(program: Command, run: Run): void {
     .command('sync')
     .description('start a run, or join the one under way, and print its report')
     .argument(...deploymentArgument)
+    .option('--wait', 'keep following a run that is parked, until it has ended')
     .option(...json)
-    .action((deployment: string | undefined, options: { json?: boolean }) =>
-      run(async (context) => (await import('./commands/sync.ts')).syncCommand(context, { deployment, json: options.json === true }))(),
+    .action((deployment: string | undefined, options: { json?: boolean; wait?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/sync.ts')).syncCommand(context, {
+          deployment,
+          wait: options.wait === true,
+          json: options.json === true,
+        }),
+      )(),
     );
   program
     .command('status')
@@ -79,6 +86,16 @@ function addRunCommands(program: Command, run: Run): void {
     .action((deployment: string | undefined, options: { json?: boolean; run?: string }) =>
       run(async (context) =>
         (await import('./commands/report.ts')).reportCommand(context, { deployment, run: options.run, json: options.json === true }),
+      )(),
+    );
+  program
+    .command('recheck')
+    .description('ask a parked run to look again now whether it may go on')
+    .argument(...deploymentArgument)
+    .option(...json)
+    .action((deployment: string | undefined, options: { json?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/recheck.ts')).recheckCommand(context, { deployment, json: options.json === true }),
       )(),
     );
   program

@@ -54,6 +54,7 @@ export function buildConfiguration(content: FileContent, place: Place): Configur
     temporal: builder.temporal(content.temporal),
     ledger: { url: builder.secret(content.ledger?.url), historyDays: content.ledger?.historyDays ?? defaultHistoryDays },
     serviceNow: builder.serviceNow(content.serviceNow),
+    park: { recheckEveryMs: (content.park?.recheckSeconds ?? 300) * 1_000, giveUpAfterMs: (content.park?.giveUpHours ?? 168) * 3_600_000 },
     deployments: content.deployments.map((deployment, precedence) => builder.deployment(deployment, precedence)),
   };
 }

@@ -299,6 +299,12 @@ const deployment = section(
   'name: production',
 );
 
+/** A year: longer than anybody waits, short enough to be a number of milliseconds that timers take. */
+const park = section(
+  { recheckSeconds: wholeNumber(1, 86_400, 'seconds').optional(), giveUpHours: wholeNumber(1, 8_760, 'hours').optional() },
+  'recheckSeconds: 300',
+);
+
 export const fileShape = section(
   {
     stateDir: path('a folder', '.defender-sync').optional(),
@@ -308,6 +314,7 @@ export const fileShape = section(
       'url: { env: LEDGER_URL }',
     ).optional(),
     serviceNow,
+    park: park.optional(),
     deployments: listOf(deployment, 'deployments', '- name: production'),
   },
   'serviceNow: … and deployments: …',

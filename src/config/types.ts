@@ -13,8 +13,17 @@ export interface Configuration {
   readonly temporal: TemporalSettings;
   readonly ledger: LedgerSettings;
   readonly serviceNow: ServiceNowSettings;
+  readonly park: ParkSettings;
   /** At least one. The order is the precedence for records that several deployments see (design §2). */
   readonly deployments: readonly DeploymentSettings[];
+}
+
+/** A run that a person has to help waits (design §4). */
+export interface ParkSettings {
+  /** How often it looks by itself whether it may go on. Default 300,000. */
+  readonly recheckEveryMs: number;
+  /** After so long it ends as `parked`, and the next run starts afresh. Default a week. */
+  readonly giveUpAfterMs: number;
 }
 
 export interface TemporalSettings {

@@ -30,9 +30,11 @@ export * from './tags.ts';
 export {
   claimScan,
   endScan,
+  forbiddenEverywhere,
   openScans,
   postponeScan,
   releaseScan,
+  reopenFailedScans,
   restartScan,
   scanProgress,
   takeOverScans,

@@ -13,6 +13,8 @@ export interface RunHandle {
   /** Rises with every run on this instance. */
   readonly sequence: number;
   readonly startedAtMs: number;
+  /** How often it has been checked: what was read of the instance before belongs to an earlier check. */
+  readonly checks: number;
 }
 
 export interface RunScope {
@@ -37,9 +39,10 @@ interface RunRow {
   sequence: string;
   started_at: Date;
   name: string;
+  checks: number;
 }
 
-const runColumns = `r.run_id, r.deployment_id, d.instance_id, r.fence, r.sequence, r.started_at, d.name`;
+const runColumns = `r.run_id, r.deployment_id, d.instance_id, r.fence, r.sequence, r.started_at, r.checks, d.name`;
 
 /**
  * Begins a run: takes the deployment's next fence, closes what an earlier run left dangling, and frees its claims that
@@ -152,6 +155,7 @@ function handleOf(row: RunRow): RunHandle {
     fence: Number(row.fence),
     sequence: Number(row.sequence),
     startedAtMs: row.started_at.getTime(),
+    checks: row.checks,
   };
 }
 
@@ -176,6 +180,17 @@ export async function addTally(
   n: number,
 ): Promise<void> {
   if (n > 0) await tx.query('SELECT add_tally($1, $2, $3, $4)', [run.runId, integration, counter, n]);
+}
+
+/** Begins another check of a run: from here on nothing counts that was read of the instance before. Returns the handle to go on with. */
+export async function beginCheck(database: Database, run: RunHandle): Promise<RunHandle> {
+  return database.transaction(async (tx) => {
+    await assertFence(tx, run);
+    const counted = await tx.query<{ checks: number }>('UPDATE run SET checks = checks + 1 WHERE run_id = $1 RETURNING checks', [
+      run.runId,
+    ]);
+    return { ...run, checks: counted.rows[0]?.checks ?? run.checks };
+  });
 }
 
 /** Replaces the scopes that this run reads. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Database, Transaction } from './database.ts';
-import { assertFence, type RunHandle } from './runs.ts';
+import { assertFence, fenced, type RunHandle } from './runs.ts';
 import type { IntegrationName, JsonObject, Scope, ScanState } from '../model.ts';
-import { SyncError } from '../errors.ts';
+import { SyncError, type FailureKind } from '../errors.ts';
 
 export interface ScanPlan {
   readonly readName: string;
@@ -151,7 +151,7 @@ export async function releaseScan(database: Database, claim: ClaimedScan): Promi
 /**
  * Ends a scan. Two states are corrected here, because only the ledger knows them: a total that moved while it was read,
  * and no rows where the last complete scan had some, both make it `partial` (design §2, §7).
- * @param emptyMeans what it means that a complete list has no row, where that is worth saying
+ * @param about `emptyMeans`: what it means that a complete list has no row, where that is worth saying; `failure`: the kind of it
  */
 export async function endScan(
   database: Database,
@@ -159,7 +159,7 @@ export async function endScan(
   claim: ClaimedScan,
   state: Exclude<ScanState, 'open'>,
   because: string | undefined,
-  emptyMeans?: string,
+  about: { readonly emptyMeans?: string | undefined; readonly failure?: FailureKind } = {},
 ): Promise<ScanState> {
   return database.transaction(async (tx) => {
     await assertFence(tx, run);
@@ -170,11 +170,44 @@ export async function endScan(
     const doubt = state === 'complete' ? await doubtsAbout(tx, current) : undefined;
     const finalState = doubt === undefined ? state : 'partial';
     await tx.query(
-      `UPDATE scan SET state = $2, because = $3, ended_at = ledger_now(), claim_token = NULL, claim_until = NULL WHERE scan_id = $1`,
-      [claim.scanId, finalState, doubt ?? because ?? (Number(current.rows_read) === 0 ? emptyMeans : undefined) ?? null],
+      `UPDATE scan SET state = $2, because = $3, failure = $4, ended_at = ledger_now(), claim_token = NULL, claim_until = NULL WHERE scan_id = $1`,
+      [
+        claim.scanId,
+        finalState,
+        doubt ?? because ?? (Number(current.rows_read) === 0 ? about.emptyMeans : undefined) ?? null,
+        about.failure ?? null,
+      ],
     );
     return finalState;
   });
+}
+
+/**
+ * Scans of an integration that failed are read again from where they stopped: the run waited for a person, and goes on.
+ * Those that are complete stay complete.
+ */
+export async function reopenFailedScans(database: Database, run: RunHandle, integration: IntegrationName): Promise<void> {
+  await fenced(
+    database,
+    run,
+    `UPDATE scan SET state = 'open', because = NULL, failure = NULL, tries = 0, next_try_at = NULL, ended_at = NULL
+     WHERE run_id = $1 AND integration = $2 AND state = 'failed'`,
+    [run.runId, integration],
+  );
+}
+
+/** Why the first list of an integration that is forbidden in every scope is; undefined when none is. */
+export async function forbiddenEverywhere(
+  database: Database,
+  run: RunHandle,
+  integration: IntegrationName,
+): Promise<{ readonly readName: string; readonly because: string; readonly scopes: number } | undefined> {
+  const [row] = await database.query<{ read_name: string; because: string; scopes: string }>(
+    `SELECT read_name, min(because) AS because, count(*) AS scopes FROM scan WHERE run_id = $1 AND integration = $2
+     GROUP BY read_name HAVING bool_and(state = 'failed' AND failure = 'forbidden') ORDER BY read_name LIMIT 1`,
+    [run.runId, integration],
+  );
+  return row && { readName: row.read_name, because: row.because, scopes: Number(row.scopes) };
 }
 
 async function doubtsAbout(tx: Transaction, scan: ScanRow): Promise<string | undefined> {

@@ -32,6 +32,8 @@ async function readClaims(context: CheckContext, forceNew: boolean): Promise<Tok
 }
 
 const wanted: readonly string[] = incidentRoles.map(({ name }) => name);
+/** With the ids of the Application permissions, by which the portal and the az command know them. */
+const wantedWithIds = incidentRoles.map(({ name, role }) => `${name} (${role})`).join(' and ');
 
 function heldRoles(claims: TokenClaims | undefined): readonly string[] {
   return claims?.roles.filter((role) => wanted.includes(role)) ?? [];
@@ -50,7 +52,7 @@ async function explain(
   const directory = await askDirectory(context, clientId);
   const said = `Microsoft Graph answers 403 to /v1.0/security/incidents: "Missing application roles. API required roles: ${probe.required.join(',')}, application roles: ${probe.held.join(',')}."`;
   const token = tokenSentence(claims, probe);
-  return blocking(`${token} ${verdictSentence(directory, claims)} ${said}`, remedyOf(clientId, directory));
+  return blocking(`${verdictSentence(directory, claims)} ${token} ${said}`, remedyOf(clientId, directory));
 }
 
 /** What the token itself shows: no `roles` claim is the mark of the mistake. */
@@ -65,9 +67,9 @@ function tokenSentence(claims: TokenClaims | undefined, probe: { readonly held: 
 function verdictSentence(directory: DirectoryAnswer | undefined, claims: TokenClaims | undefined): string {
   switch (directory?.verdict) {
     case 'delegated':
-      return 'Delegated instead of Application: the app registration requests these permissions as Delegated (Scope), which a service without a signed-in user cannot use.';
+      return `Delegated instead of Application: the app registration requests ${wantedWithIds} as Delegated (Scope), which a service without a signed-in user cannot use.`;
     case 'no-consent':
-      return 'No admin consent: the app registration requests the Application permissions (Role), but nobody has granted them.';
+      return `No admin consent: the app registration requests the Application permissions ${wantedWithIds}, but nobody has granted them.`;
     case 'wrong-resource':
       return 'Wrong API: the permissions were added on WindowsDefenderATP or another API, and these exist on Microsoft Graph only.';
     case 'not-requested':
@@ -77,7 +79,7 @@ function verdictSentence(directory: DirectoryAnswer | undefined, claims: TokenCl
     case undefined:
       return (claims?.roles.length ?? 0) > 0
         ? 'The permission was never added as Application, or its admin consent is missing.'
-        : 'Delegated instead of Application, or no admin consent (which of the two cannot be told: the application may not read its own registration).';
+        : `Delegated instead of Application, or no admin consent, for ${wantedWithIds} (which of the two cannot be told: the application may not read its own registration).`;
   }
 }
 

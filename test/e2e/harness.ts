@@ -146,6 +146,8 @@ export async function createEngine(
     readonly transactionQuotaSeconds?: number;
     readonly settleSeconds?: number;
     readonly incidents?: boolean;
+    /** The section `park`. */
+    readonly park?: { readonly recheckSeconds?: number; readonly giveUpHours?: number };
     /** Workflow ids are made of deployment names, and all test files share one namespace: something of this file's own. */
     readonly deploymentPrefix?: string;
     /** Laid over the section `serviceNow`; secrets as `{ file }`. */
@@ -195,6 +197,7 @@ export async function createEngine(
       settleSeconds: options.settleSeconds ?? 30,
       ...options.serviceNow,
     },
+    ...(options.park && { park: options.park }),
     deployments,
   };
   const configFile = join(dir, 'defender-sync.yaml');

@@ -11,7 +11,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { acquireEmbeddedPostgres } from '../../src/ledger/server/index.ts';
 import { connectTemporal } from '../../src/temporal/connect.ts';
@@ -22,7 +22,10 @@ import {
   dispatchWorkflowId,
   integrationOrder,
   integrationWorkflowId,
+  parkMessages,
+  phaseParked,
   reconcileWorkflowId,
+  searchAttributes,
   syncWorkflowId,
   workflowTypes,
   type ReconcileInput,
@@ -98,6 +101,7 @@ async function record(): Promise<void> {
   await recordRefusal(recorder);
   await recordCancellation(recorder);
   await recordReconcile(recorder);
+  await recordParked(recorder);
 }
 
 /** Started by a dispatcher; once throttled, so that there is a timer; a second dispatcher comes too late. */
@@ -118,9 +122,35 @@ async function recordSuccess({ client, lab, deployments: [deployment], save }: R
   for (const integration of integrationOrder) await save(`integration-${integration}`, integrationWorkflowId(deployment, integration));
 }
 
+/** A wrong secret: the run parks, is asked to look again, and is cancelled by a person who has something else to do. */
 async function recordRefusal({ client, deployments: [, deployment], save }: Recorder): Promise<void> {
-  await client.workflow.execute(workflowTypes.syncDeployment, startOptions(deployment));
-  await save('sync-blocked-by-preflight', syncWorkflowId(deployment));
+  const handle = await client.workflow.start(workflowTypes.syncDeployment, startOptions(deployment));
+  await untilParked(handle);
+  const dispatchId = `${dispatchWorkflowId(deployment)}-2026-11-25T02:00:00Z`;
+  await client.workflow.execute(workflowTypes.dispatch, { workflowId: dispatchId, taskQueue: defaultTaskQueue, args: [{ deployment }] });
+  await save('dispatch-already-parked', dispatchId);
+  await handle.executeUpdate(parkMessages.recheck);
+  await handle.cancel();
+  await handle.result().catch(() => undefined);
+  await save('sync-parked-by-preflight', syncWorkflowId(deployment));
+}
+
+/** A role that is lost in the middle: the integration is refused, the run parks, and starts it again. */
+async function recordParked({ client, lab, deployments: [deployment], save }: Recorder): Promise<void> {
+  const forbidden = { status: 403, body: { error: { code: 'AuthorizationFailed', message: 'The client does not have authorization.' } } };
+  await lab.admin('POST', '/azure/faults', { match: { pathIncludes: '/assessmentMetadata' }, action: forbidden });
+  const handle = await client.workflow.start(workflowTypes.syncDeployment, startOptions(deployment));
+  await untilParked(handle);
+  const child = client.workflow.getHandle(integrationWorkflowId(deployment, 'metadata'));
+  await save('integration-blocked', child.workflowId);
+  await lab.admin('DELETE', '/azure/faults');
+  await handle.executeUpdate(parkMessages.recheck);
+  await handle.result();
+  await save('sync-parked-and-resumed', handle.workflowId, handle.firstExecutionRunId);
+}
+
+async function untilParked(handle: WorkflowHandle): Promise<void> {
+  while ((await handle.describe()).typedSearchAttributes.get(searchAttributes.phase) !== phaseParked) await sleep(100);
 }
 
 async function recordCancellation({ client, lab, deployments: [deployment], save }: Recorder): Promise<void> {

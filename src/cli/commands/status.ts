@@ -1,6 +1,6 @@
 /** `defender-sync status` */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { searchAttributes, syncWorkflowId } from '../../../workflows/contract.ts';
+import { phaseParked, searchAttributes, syncWorkflowId } from '../../../workflows/contract.ts';
 import type { Configuration } from '../../config/index.ts';
 import { isSyncError } from '../../errors.ts';
 import { readStatus, type RunStatus } from '../../ledger/index.ts';
@@ -38,7 +38,7 @@ function statusOf(deployment: string, run: RunStatus | undefined, phase: string 
   return {
     deployment,
     run: run?.run ?? null,
-    outcome: phase === undefined ? (run?.outcome ?? null) : 'running',
+    outcome: phase === undefined ? (run?.outcome ?? null) : phase.startsWith(phaseParked) ? 'parked' : 'running',
     phase: phase ?? null,
     startedAt: run?.startedAt ?? null,
     endedAt: phase === undefined ? (run?.endedAt ?? null) : null,
@@ -79,7 +79,10 @@ async function openPhases(
 async function openPhase(client: Client, deployment: string): Promise<string | undefined> {
   try {
     const { status, typedSearchAttributes } = await client.workflow.getHandle(syncWorkflowId(deployment)).describe();
-    return status.name === 'RUNNING' ? (typedSearchAttributes.get(searchAttributes.phase) ?? 'waiting for a worker') : undefined;
+    if (status.name !== 'RUNNING') return undefined;
+    const phase = typedSearchAttributes.get(searchAttributes.phase) ?? 'waiting for a worker';
+    const blockedBy = typedSearchAttributes.get(searchAttributes.blockedBy) ?? [];
+    return phase === phaseParked ? `${phaseParked}: waits for ${blockedBy.join(', ')}` : phase;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

@@ -12,11 +12,13 @@ import { openLedgerOf, openTemporal } from '../servers.ts';
 export interface SyncOptions {
   /** Undefined: all, in configured order. */
   readonly deployment: string | undefined;
+  /** Follow a run that waits for a person to its end, instead of leaving it parked. */
+  readonly wait: boolean;
   readonly json: boolean;
 }
 
 /** Starts a run of one or all deployments, or joins those under way, and prints their reports. */
-export async function syncCommand(context: CliContext, { deployment, json }: SyncOptions): Promise<ExitCode> {
+export async function syncCommand(context: CliContext, { deployment, wait, json }: SyncOptions): Promise<ExitCode> {
   const configuration = configurationOf(context, 'secrets');
   const deployments = deployment === undefined ? deploymentNames(configuration) : [deploymentConfig(configuration, deployment).name];
   const finished = await withReleases(async (releases) => {
@@ -28,7 +30,13 @@ export async function syncCommand(context: CliContext, { deployment, json }: Syn
       context,
       configuration,
       { temporal, ledger },
-      { deployments, mode: 'sync', startedBy: 'cli', onNoWorker: () => answerNoWorker(context, temporal, worker) },
+      {
+        deployments,
+        mode: 'sync',
+        startedBy: 'cli',
+        waitWhileParked: wait,
+        onNoWorker: () => answerNoWorker(context, temporal, worker),
+      },
     );
     return Promise.race([runs, worker.failed]);
   });
@@ -54,7 +62,7 @@ export function printRuns(
     return;
   }
   for (const run of runs) {
-    output.print(renderRun(run, output.style));
+    output.print(renderRun(run, output.style, output.hasColours));
     output.print('');
   }
 }

@@ -107,6 +107,7 @@ async function runAll(context: CliContext, stage: Stage, title: string): Promise
     deployments: deploymentNames(stage.configuration),
     mode: 'sync',
     startedBy: 'demo',
+    waitWhileParked: false,
     onNoWorker: () => 'the worker has not taken it yet',
   });
   return Promise.race([runs, stage.failed]);

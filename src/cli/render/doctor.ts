@@ -10,13 +10,17 @@ export function renderDoctor(
   findings: readonly CheckFinding[],
   { style, hasColours }: Pick<Output, 'style' | 'hasColours'>,
 ): string {
-  const blocking = findings.filter(({ verdict }) => verdict === 'blocking').length;
+  const [first, ...more] = findings.filter(({ verdict }) => verdict === 'blocking');
   const others = findings.filter(({ verdict }) => verdict === 'warning' || verdict === 'not-readable').length;
-  const headline =
-    blocking > 0
-      ? style.bad(`would not run: ${counted(blocking, 'check')} of ${findings.length} ${blocking === 1 ? 'blocks' : 'block'} it`)
-      : others > 0
-        ? style.warning(`is ready to run, with ${counted(others, 'remark')}`)
-        : style.good('is ready to run');
+  const headline = first
+    ? style.bad(`would not run: ${firstSentence(first.evidence)}`) + (more.length > 0 ? ` (and ${more.length} more)` : '')
+    : others > 0
+      ? style.warning(`is ready to run, with ${counted(others, 'remark')}`)
+      : style.good('is ready to run');
   return `${style.bold(deployment)} ${headline}\n\n${renderFindings(findings, { colours: hasColours })}`;
+}
+
+/** What it comes to, in the line that everybody reads. */
+function firstSentence(evidence: string): string {
+  return /^.*?[.!?](?=\s|$)/s.exec(evidence)?.[0].replace(/\s+/g, ' ') ?? evidence;
 }

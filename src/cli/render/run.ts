@@ -1,5 +1,7 @@
 /** What became of a run, for people and as JSON. */
+import type { CheckFinding } from '../../../workflows/contract.ts';
 import type { Report, RunOutcome } from '../../model.ts';
+import { renderFindings } from '../../preflight/render.ts';
 import type { Style } from '../output.ts';
 import { orderedReport, outcomeText, renderReport } from './report.ts';
 
@@ -12,16 +14,19 @@ export interface FinishedRun {
   readonly report: Report | undefined;
   /** Of the run in the Web UI, where there is one. */
   readonly page: string | undefined;
+  /** What a parked run waits for. */
+  readonly waitsFor?: readonly CheckFinding[];
 }
 
 /** One run as text; what the report has no place for (a refused preflight, a cancellation) stands below it. */
-export function renderRun({ deployment, outcome, because, report, page }: FinishedRun, style: Style): string {
+export function renderRun({ deployment, outcome, because, report, page, waitsFor }: FinishedRun, style: Style, hasColours = false): string {
   const said = because === null || (report?.integrations ?? []).some((integration) => integration.because?.includes(because) === true);
   return [
     report === undefined
       ? `${style.bold(deployment)} ${outcomeText(outcome, style)}: ${because ?? 'no report was written'}`
       : renderReport(report, style),
     ...(said || report === undefined ? [] : [`  ${outcomeText('!', style, outcome)} ${because}`]),
+    ...(waitsFor === undefined ? [] : ['', renderFindings(waitsFor, { colours: hasColours }), '']),
     ...(page === undefined ? [] : [style.dim(`  ${page}`)]),
   ].join('\n');
 }
@@ -29,7 +34,7 @@ export function renderRun({ deployment, outcome, because, report, page }: Finish
 /** A run that ended before it could write its report, in the shape of one. */
 export function reportOrStub(
   run: FinishedRun,
-): Report | (Omit<Report, 'run' | 'seconds'> & { run: null; seconds: null; because: string | null }) {
+): Report | (Omit<Report, 'run' | 'seconds'> & { run: null; seconds: null; because: string | null; waitsFor?: readonly CheckFinding[] }) {
   if (run.report !== undefined) return orderedReport(run.report);
   return {
     deployment: run.deployment,
@@ -40,5 +45,6 @@ export function reportOrStub(
     integrations: [],
     calls: { azure: 0, serviceNowReads: 0, serviceNowWrites: 0, serviceNowBookkeeping: 0 },
     seconds: null,
+    ...(run.waitsFor && { waitsFor: run.waitsFor }),
   };
 }

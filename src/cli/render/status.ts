@@ -8,7 +8,7 @@ export interface DeploymentStatus {
   readonly deployment: string;
   /** The newest run, or null. */
   readonly run: string | null;
-  /** `running` for one that is open on the Temporal server; null when there is none, or when it ended without saying how. */
+  /** `running` or `parked` for one that is open on the Temporal server; null when there is none, or when it ended without saying how. */
   readonly outcome: string | null;
   /** Where an open run is. */
   readonly phase: string | null;

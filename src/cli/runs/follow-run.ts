@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, ServiceError, WorkflowFailedError, type WorkflowClient, type WorkflowHandle } from '@temporalio/client';
 import { ActivityFailure, CancelledFailure, ChildWorkflowFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
-import { searchAttributes, type SyncResult } from '../../../workflows/contract.ts';
+import { phaseParked, searchAttributes, type CheckFinding, type SyncResult } from '../../../workflows/contract.ts';
 import { SyncError } from '../../errors.ts';
 import type { RunOutcome } from '../../model.ts';
 import type { ProgressView, RunProgress } from '../progress.ts';
@@ -23,6 +23,12 @@ export type RunEnding<Result = SyncResult> =
   /** We stopped looking; the run goes on. */
   | { readonly ended: 'not-yet' };
 
+/** The run waits for a person, and goes on by itself when that is done: following ends where that was asked for. */
+export interface ParkedEnding {
+  readonly ended: 'parked';
+  readonly waitsFor: readonly CheckFinding[];
+}
+
 export interface FollowOptions {
   readonly view: ProgressView;
   /** Counts of the run so far, from the ledger. */
@@ -31,6 +37,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** Called once when no worker has taken the run for {@link noWorkerAfterMs}; what to tell the person meanwhile. */
   readonly onNoWorker: () => string;
+  /** Asked once a run waits for a person: what it waits for, with which following ends. Without it, it is followed to its real end. */
+  readonly leaveParked?: () => Promise<readonly CheckFinding[]>;
 }
 
 const lookEveryMs = 1_000;
@@ -43,14 +51,20 @@ const showAfterMs = 2_000;
 export const noWorkerAfterMs = 5_000;
 
 /** Waits for the end of a run, showing how far it is. Errors: {@link SyncError} `transient` when Temporal stays away. */
-export async function followRun<Result>(run: FollowedRun<Result>, options: FollowOptions): Promise<RunEnding<Result>> {
+export async function followRun<Result>(
+  run: FollowedRun<Result>,
+  options: FollowOptions & { readonly leaveParked?: undefined },
+): Promise<RunEnding<Result>>;
+export async function followRun<Result>(run: FollowedRun<Result>, options: FollowOptions): Promise<RunEnding<Result> | ParkedEnding>;
+export async function followRun<Result>(run: FollowedRun<Result>, options: FollowOptions): Promise<RunEnding<Result> | ParkedEnding> {
   const ended = new AbortController();
   const signal = AbortSignal.any([ended.signal, options.signal]);
   const heard = { atMs: performance.now() };
-  const looking = lookOn(run, options, heard, signal);
+  const parked = Promise.withResolvers<ParkedEnding>();
+  const looking = lookOn(run, options, { heard, onParked: parked.resolve }, signal);
   const ending = endingOf(run, heard, signal);
   try {
-    return await Promise.race([ending, givenUp(options.signal)]);
+    return await Promise.race([ending, parked.promise, givenUp(options.signal)]);
   } finally {
     ended.abort();
     // Both are over before the caller closes the connection: a question that is repeated on a closed one ends the process.
@@ -126,8 +140,8 @@ function givenUp(signal: AbortSignal): Promise<{ readonly ended: 'not-yet' }> {
 
 async function lookOn(
   run: FollowedRun<unknown>,
-  { view, countsOf, onNoWorker }: FollowOptions,
-  heard: { atMs: number },
+  { view, countsOf, onNoWorker, leaveParked }: FollowOptions,
+  { heard, onParked }: { readonly heard: { atMs: number }; readonly onParked: (ending: ParkedEnding) => void },
   signal: AbortSignal,
 ): Promise<void> {
   const startedMs = performance.now();
@@ -140,6 +154,10 @@ async function lookOn(
     if (progress.taken) remark = progress.remark;
     else if (remark === undefined && performance.now() - startedMs > noWorkerAfterMs) remark = onNoWorker();
     view.update(run.deployment, { ...progress, remark });
+    if (progress.phase === phaseParked && leaveParked) {
+      onParked({ ended: 'parked', waitsFor: await leaveParked() });
+      return;
+    }
     await pause(lookEveryMs, signal);
   }
 }

@@ -8,7 +8,8 @@ import type { FinishedRun } from '../render/run.ts';
 import { createProgressView } from '../progress.ts';
 import { runPage, type OpenTemporal } from '../servers.ts';
 import { formatSeconds } from '../table.ts';
-import { followRun, type RunEnding } from './follow-run.ts';
+import { followRun, type ParkedEnding, type RunEnding } from './follow-run.ts';
+import { whatBlocks } from './parked-run.ts';
 import { startOrJoinRun, type StartedRun } from './start-run.ts';
 
 /** Where runs are started, and where their reports are. */
@@ -22,6 +23,8 @@ export interface RunRequest {
   readonly mode: RunMode;
   /** Recorded with the run: `cli`, `script`. */
   readonly startedBy: string;
+  /** Follow runs that wait for a person to their end, instead of leaving them parked. */
+  readonly waitWhileParked: boolean;
   /** Called when no worker has taken a run for some seconds; returns what to tell the person. */
   readonly onNoWorker: () => string;
 }
@@ -48,6 +51,7 @@ export async function runDeployments(
         countsOf: (id) => readProgress(ledger.database, id),
         signal: context.interrupts.signal,
         onNoWorker: request.onNoWorker,
+        ...(request.waitWhileParked ? {} : { leaveParked: () => whatBlocks(run.handle) }),
       }),
     ),
   );
@@ -70,11 +74,19 @@ function joinedSentence({ clock }: CliContext, run: StartedRun): string {
   return `A run of ${run.deployment} is already under way (for ${formatSeconds(forSeconds)}); this follows it instead of starting another.`;
 }
 
-async function finishedRun(run: StartedRun, ending: RunEnding | undefined, { temporal, ledger }: RunPlaces): Promise<FinishedRun> {
+async function finishedRun(
+  run: StartedRun,
+  ending: RunEnding | ParkedEnding | undefined,
+  { temporal, ledger }: RunPlaces,
+): Promise<FinishedRun> {
   const page = runPage(temporal, run.workflowId, run.workflowRunId);
   if (ending?.ended === 'with-result') {
     const { outcome, because } = ending.result;
     return { deployment: run.deployment, outcome, because, report: await readReport(ledger.database, { run: ending.result.run }), page };
+  }
+  if (ending?.ended === 'parked') {
+    const because = `it waits for a person to put right ${ending.waitsFor.map(({ check }) => check).join(', ')}, and goes on by itself then`;
+    return { deployment: run.deployment, outcome: 'parked', because, report: undefined, page, waitsFor: ending.waitsFor };
   }
   const [outcome, because] =
     ending?.ended === 'without-result' ? [ending.outcome, ending.because] : (['failed', 'it is not over'] as const);

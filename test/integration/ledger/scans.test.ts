@@ -4,10 +4,12 @@ import {
   claimScan,
   countAbsentKeys,
   endScan,
+  forbiddenEverywhere,
   nextUsedKeys,
   openScans,
   postponeScan,
   releaseScan,
+  reopenFailedScans,
   restartScan,
   scanProgress,
   takeOverScans,
@@ -247,7 +249,7 @@ describe('the end of a scan', () => {
     expect(await readWhole(run, 3)).toBe('complete');
     const empty = await openScan(ledger, run, 'policies', 'policy-sets');
     await commit(ledger, run, empty, 1, {});
-    expect(await endScan(ledger.database, run, empty, 'complete', undefined, 'no initiative is assigned')).toBe('complete');
+    expect(await endScan(ledger.database, run, empty, 'complete', undefined, { emptyMeans: 'no initiative is assigned' })).toBe('complete');
     expect(await ledger.database.query(`SELECT because FROM scan WHERE read_name = 'policy-sets'`)).toEqual([
       { because: 'no initiative is assigned' },
     ]);
@@ -330,5 +332,39 @@ describe('keys that observed records use', () => {
     const first = await ledger.begin('a');
     await commit(ledger, first, await openScan(ledger, first), 1, { outcomes: uses('a') });
     expect(await next(await ledger.begin('b', 1), 'all')).toEqual([]);
+  });
+});
+
+describe('a run that waits for a person', () => {
+  const claimNext = async (run: RunHandle): Promise<ClaimedScan> => (await claimScan(ledger.database, run, 'metadata', leaseMs))!;
+
+  test('reads what failed again from where it stopped, and what is complete not', async () => {
+    const run = await ledger.begin();
+    await openScans(ledger.database, run, 'metadata', [list('metadata', 'x'), list('metadata', 'y')]);
+    const [first, second] = [await claimNext(run), await claimNext(run)];
+    await endScan(ledger.database, run, first, 'complete', undefined);
+    await endScan(ledger.database, run, second, 'failed', 'AuthorizationFailed', { failure: 'forbidden' });
+    await reopenFailedScans(ledger.database, run, 'metadata');
+    const again = await claimNext(run);
+    expect(again.scope).toEqual(second.scope);
+    expect(again.tries).toBe(0);
+    expect(await claimScan(ledger.database, run, 'metadata', leaseMs)).toBeUndefined();
+  });
+
+  test('only a list that is forbidden in every scope is worth waiting for', async () => {
+    const run = await ledger.begin();
+    await openScans(ledger.database, run, 'metadata', [list('metadata', 'x'), list('metadata', 'y')]);
+    await endScan(ledger.database, run, await claimNext(run), 'failed', 'AuthorizationFailed', { failure: 'forbidden' });
+    expect(await forbiddenEverywhere(ledger.database, run, 'metadata')).toBeUndefined();
+    await endScan(ledger.database, run, await claimNext(run), 'failed', 'AuthorizationFailed', { failure: 'forbidden' });
+    expect(await forbiddenEverywhere(ledger.database, run, 'metadata')).toEqual({
+      readName: 'metadata',
+      because: 'AuthorizationFailed',
+      scopes: 2,
+    });
+    await reopenFailedScans(ledger.database, run, 'metadata');
+    await endScan(ledger.database, run, await claimNext(run), 'failed', 'a time-out', { failure: 'transient' });
+    await endScan(ledger.database, run, await claimNext(run), 'failed', 'AuthorizationFailed', { failure: 'forbidden' });
+    expect(await forbiddenEverywhere(ledger.database, run, 'metadata')).toBeUndefined();
   });
 });

@@ -144,6 +144,7 @@ function configurationOf(lab: StartedLab, userName: string, serviceNow: Partial<
     stateDir: lab.dir,
     temporal: { address: undefined, namespace: 'default', taskQueue: 'test', tls: undefined, apiKey: undefined, uiUrl: undefined },
     ledger: { url: undefined, historyDays: 30 },
+    park: { recheckEveryMs: 1_000, giveUpAfterMs: 1_000 },
     serviceNow: {
       url: lab.lab.url,
       auth: { type: 'basic', userName, password: new Secret('a test', () => password) },

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll } from '@jest/globals';
-import type { WorkflowHandle } from '@temporalio/client';
+import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { DefaultLogger, Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
 import type { Activities } from '../../../activities/index.ts';
 import { connectWorker } from '../../../src/temporal/connect.ts';
@@ -40,7 +40,7 @@ export interface Deployment {
   readonly calls: readonly string[];
   /** What `finishRun` was told, at the end of the run. */
   readonly reported: () => Parameters<Activities['finishRun']>[0] | undefined;
-  start(): Promise<WorkflowHandle<SyncWorkflow>>;
+  start(): Promise<WorkflowHandleWithFirstExecutionRunId<SyncWorkflow>>;
   /** One integration alone: its first. */
   startIntegration(): Promise<WorkflowHandle<IntegrationWorkflow>>;
 }
@@ -119,6 +119,8 @@ const succeeding: Activities = {
   resolveCis: async () => done,
   deriveForCis: async () => done,
   publish: async () => done,
+  parkSettings: async () => ({ recheckEveryMs: 60_000, giveUpAfterMs: 3_600_000 }),
+  describeHolder: async () => null,
   finishIntegration: async ({ integration, failedBecause }) =>
     resultOf(integration, failedBecause === null ? {} : { outcome: 'failed', because: failedBecause }),
   finishRun: async () => ({ seconds: 1 }),
@@ -178,6 +180,8 @@ function dispatching(scripts: ReadonlyMap<string, Script>): Activities {
     resolveCis: async (input) => ofRun(input.run, `resolveCis ${input.integration}`).resolveCis(input),
     deriveForCis: async (input) => ofRun(input.run, `deriveForCis ${input.integration}`).deriveForCis(input),
     publish: async (input) => ofRun(input.run, `publish ${input.integration}`).publish(input),
+    parkSettings: async (run) => ofRun(run, 'parkSettings').parkSettings(run),
+    describeHolder: async (input) => scriptOf(input.deployment, 'describeHolder').describeHolder(input),
     finishIntegration: async (input) => ofRun(input.run, `finishIntegration ${input.integration}`).finishIntegration(input),
     finishRun: async (input) => ofRun(input.run, `finishRun ${input.outcome}`).finishRun(input),
     // A reconcile is of several deployments: the script of the first is asked, by the name of its pairs before there is one.
