@@ -43,7 +43,7 @@ export async function dispatch(input: DispatchInput): Promise<DispatchResult> {
 
 /** Who holds the lock, and why it is not over: running, or waiting for a person. */
 async function whyHeld(deployment: string): Promise<string> {
-  const because = `another run of ${deployment}, or a reconcile, is still open and holds the lock; every run is a full reading, so nothing is missed`;
+  const because = `another run of ${deployment} is still open and holds the lock; it is a full reading, so nothing is missed`;
   if (!patched('name-holder')) return because;
   const holder = await bookkeeping.describeHolder.executeWithOptions({ summary: 'who holds the lock' }, [{ deployment }]);
   return holder ?? because;

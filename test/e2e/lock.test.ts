@@ -177,7 +177,7 @@ describe('the lock', () => {
     expect(dispatched).toEqual({
       dispatched: 'already-running',
       workflowId: syncWorkflowId(first),
-      because: expect.stringMatching(new RegExp(`^another run of ${first} is still open and holds the lock`)),
+      because: expect.stringMatching(new RegExp(`^the run of [0-9: -]+ UTC holds the lock of ${first} and is still at work`)),
     });
     expect(await isRunning(first)).toBe(true);
     await letItGo();
