@@ -41,6 +41,8 @@ const leaseMs = 10 * 60_000;
 const firstRetryMs = 5_000;
 const longestRetryMs = 5 * 60_000;
 const triesPerCi = 8;
+/** The plain endpoint commits a payload as a whole or not at all: one bad item would take hundreds of good ones along. */
+const goodItemsOnly = { partialPayloads: false, partialCommits: true, deduplicatePayloads: true } as const;
 /** The instance had no room for a payload at all. */
 const throttledMs = 10_000;
 
@@ -175,7 +177,7 @@ async function sendPayloads(resolver: Resolver, payloads: readonly BuiltPayload[
   let outcomes: readonly BatchOutcome[];
   try {
     outcomes = await client.batch.sendBatch(
-      payloads.map(({ payload }, index) => ireBatchItem(String(index), payload, { dataSource })),
+      payloads.map(({ payload }, index) => ireBatchItem(String(index), payload, { dataSource, enhanced: goodItemsOnly })),
       {
         kind: 'serviceNowWrites',
         effect: 'write',

@@ -6,30 +6,35 @@ import type { Answered, ClaimWork, Send } from './claim-work.ts';
 import { judgeWrites, type Step } from './judge-writes.ts';
 import { learnFrom } from './learn-columns.ts';
 
-/** Sends a claim's records, in as few requests as the table's pace and 5 MB each allow. */
+/** Sends a claim's records one request after the other, each as large as the table's pace, measured anew, and 5 MB allow. */
 export async function sendRecords(work: ClaimWork, sends: readonly Send[]): Promise<void> {
-  const { batches, tooLarge } = cutBatches(
-    sends.map((send, index) => itemOf(work, send, String(index))),
-    work.publisher.context.batchPaces.sizeOf(work.claim.table),
-  );
-  const sendOf = (item: BatchItem): Send[] => sends.slice(Number(item.id), Number(item.id) + 1);
-  await work.settle(tooLarge.flatMap(sendOf).map(({ record }) => tooLargeOutcome(record.key)));
-  const parts = batches.map((batch) => batch.flatMap(sendOf));
-  for (const [index, part] of parts.entries()) {
+  let waiting = sends;
+  while (waiting.length > 0) {
+    const { part, tooLarge, rest } = nextPart(work, waiting);
+    await work.settle(tooLarge.map(({ record }) => tooLargeOutcome(record.key)));
     try {
       await sendPart(work, part);
     } catch (error) {
       // Those behind it were not even tried.
-      if (!isSyncError(error, 'fenced-out'))
-        await work.settle(
-          parts
-            .slice(index + 1)
-            .flat()
-            .map(({ record }) => released(record.key)),
-        );
+      if (!isSyncError(error, 'fenced-out')) await work.settle(rest.map(({ record }) => released(record.key)));
       throw error;
     }
+    waiting = rest;
   }
+}
+
+/** What goes into the next request; what fits into none is apart. */
+function nextPart(
+  work: ClaimWork,
+  waiting: readonly Send[],
+): { readonly part: readonly Send[]; readonly tooLarge: readonly Send[]; readonly rest: readonly Send[] } {
+  const size = work.publisher.context.batchPaces.sizeOf(work.claim.table);
+  const items = waiting.slice(0, size).map((send, index) => itemOf(work, send, String(index)));
+  const { batches, tooLarge } = cutBatches(items, size);
+  const sendsOf = (some: readonly BatchItem[]): Send[] => some.flatMap(({ id }) => waiting.slice(Number(id), Number(id) + 1));
+  const part = sendsOf(batches[0] ?? []);
+  const left = sendsOf(batches.slice(1).flat());
+  return { part, tooLarge: sendsOf(tooLarge), rest: [...left, ...waiting.slice(size)] };
 }
 
 function itemOf({ publisher: { client }, mapped }: ClaimWork, { sysId, values }: Send, id: string): BatchItem {
@@ -50,6 +55,7 @@ function released(key: string): RecordOutcome {
 }
 
 async function sendPart(work: ClaimWork, sends: readonly Send[]): Promise<void> {
+  if (sends.length === 0) return;
   const secondStep = await sendStep(work, sends, 'first');
   if (secondStep.length > 0) await sendStep(work, secondStep, 'second');
 }

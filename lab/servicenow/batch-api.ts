@@ -24,6 +24,8 @@ export interface BatchOptions {
   faults: FaultBook;
   /** Answers one item as if it had come alone, under the batch's caller. */
   dispatch: (request: ApiRequest) => Promise<ApiResponse>;
+  /** Called for every item that the transaction did not get to, or was cancelled with. */
+  onUnserviced: (item: { method: string; url: string }) => void;
 }
 
 const STATUS_TEXTS: Record<number, string> = {
@@ -61,8 +63,9 @@ export async function handleBatch(request: ApiRequest, options: BatchOptions): P
     if (isCancelled) break;
     serviced.push(itemAnswer(item, response, Math.round(performance.now() - itemStartedMs)));
   }
-  const unserviced = items.slice(serviced.length).map(({ id }) => id);
-  return json(200, { batch_request_id: batchId, serviced_requests: serviced, unserviced_requests: unserviced });
+  const unserviced = items.slice(serviced.length);
+  for (const item of unserviced) options.onUnserviced(item);
+  return json(200, { batch_request_id: batchId, serviced_requests: serviced, unserviced_requests: unserviced.map(({ id }) => id) });
 }
 
 async function serve(item: BatchItem, batch: ApiRequest, options: BatchOptions): Promise<ApiResponse> {

@@ -153,7 +153,9 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     domains,
     batchQuotaMs: options.batchQuotaMs ?? DEFAULT_BATCH_QUOTA_MS,
     transactionQuotaMs: options.transactionQuotaMs ?? DEFAULT_TRANSACTION_QUOTA_MS,
-    onBatchItem: (request, response) => logBatchItem(log, clock, request, response),
+    onBatchItem: (request, response) => logBatchItem(log, clock, request, `batch:${patternOf(request.url)}`, response.status),
+    // No status: nobody was told what became of it.
+    onUnserviced: (item) => logBatchItem(log, clock, item, 'batch:unserviced', 0),
   };
   const server = await startServer(context, options, { clock, log, availability });
   url = server.url;
@@ -259,13 +261,19 @@ async function respond(context: RouterContext, availability: Availability, reque
   return availability.page() ?? route(context, request);
 }
 
-function logBatchItem(log: RequestLog, clock: LabClock, request: ApiRequest, response: ApiResponse): void {
+function logBatchItem(
+  log: RequestLog,
+  clock: LabClock,
+  { method, url }: { method: string; url: string },
+  pattern: string,
+  status: number,
+): void {
   log.record({
     at: clock.now().toISOString(),
-    method: request.method,
-    pattern: `batch:${patternOf(request.url)}`,
-    url: request.url,
-    status: response.status,
+    method,
+    pattern,
+    url,
+    status,
     durationMs: 0,
   });
 }

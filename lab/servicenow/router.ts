@@ -36,6 +36,8 @@ export interface RouterContext extends AttachmentContext, ImportContext, Quotas 
   domains: Domains;
   /** Called for every item of a batch, so that its requests are counted too. */
   onBatchItem: (request: ApiRequest, response: ApiResponse) => void;
+  /** Called for every item of a batch that was not serviced. */
+  onUnserviced: (item: { method: string; url: string }) => void;
 }
 
 /** The signed-in account and, with a bearer token, the OAuth client that acts for it. */
@@ -112,6 +114,7 @@ async function serve(context: RequestContext, caller: Caller, request: ApiReques
         store: context.store,
         quotaMs: context.batchQuotaMs,
         faults: context.faults,
+        onUnserviced: context.onUnserviced,
         dispatch: async (item) => {
           const response = inAcceptedFormat(item, await context.serveItem(item).catch(failure));
           context.onBatchItem(item, response);

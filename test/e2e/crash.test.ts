@@ -10,7 +10,7 @@ import { withPostgres, withTemporal } from '../integration/servers.ts';
 import { differences } from './end-state.ts';
 import { dieAt, pagesReadTooOften, type Death } from './kill.ts';
 import {
-  batches,
+  unservicedItems,
   openScenario,
   undisturbedRun,
   untilSucceeded,
@@ -44,7 +44,7 @@ const faults = [
   },
   { match: creates('sn_vulc_result'), action: { truncateBody: true }, times: 1 },
   {
-    match: { method: 'POST', pathIncludes: '/identifyreconcile?', bodyIncludes: 'cmdb_ci_docker_image' },
+    match: { method: 'POST', pathPrefix: '/api/now/v1/batch', bodyIncludes: '"url":"/api/now/identifyreconcile/' },
     action: { dropConnection: 'after' },
     times: 1,
   },
@@ -55,8 +55,8 @@ const lockFault = {
   action: { errorCode: 'LOCK_TIMEOUT' },
   times: 1,
 };
-/** A hundred writes take about as long as the quota: full batches leave a tail that is not served. */
-const slowInstance = ['--batch-quota-ms', '500', '--per-write', '4'];
+/** A hundred writes, the first batch of a table, take longer than the quota: they leave a tail that is not served. */
+const slowInstance = ['--batch-quota-ms', '500', '--per-write', '6'];
 
 let undisturbed: UndisturbedRun;
 let killed: Scenario;
@@ -145,8 +145,8 @@ describe('requests whose outcome is unknown, that are refused for now, or served
     };
     expect(met).toHaveLength(faults.length + 1);
     expect(met.filter(({ times, hits }) => hits !== times)).toEqual([]);
-    // Beyond those that the faults cost: tails that were not served, looked up and sent again.
-    expect(await batches(disturbed.lab)).toBeGreaterThan(undisturbed.batches + 20);
+    // Tails that were not served, looked up and sent again.
+    expect(await unservicedItems(disturbed.lab)).toBeGreaterThan(0);
   });
 
   test('leave what an undisturbed run leaves, and nothing twice', async () => {

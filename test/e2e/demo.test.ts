@@ -43,7 +43,8 @@ describe('demo --once --json', () => {
     }
     expect(reports[0]!.calls.serviceNowWrites + reports[1]!.calls.serviceNowWrites).toBeGreaterThan(0);
     expect(reports.slice(2).map(({ calls }) => calls.serviceNowWrites)).toEqual([0, 0]);
-    expect(Object.keys(reports[0]!)).toEqual(['deployment', 'run', 'mode', 'outcome', 'integrations', 'calls', 'seconds']);
+    const contract = ['deployment', 'run', 'mode', 'outcome', 'integrations', 'calls', 'seconds'];
+    expect(Object.keys(reports[0]!)).toEqual([...contract, 'parkedRecords', 'skippedColumns']);
   });
 
   test('shows on stderr what goes on, without cursor movements or colours', () => {

@@ -65,8 +65,8 @@ async function run(...args: string[]): Promise<CliResult> {
 const eventsOf = (run: readonly HistoryOfWorkflow[]): number => run.reduce((sum, { history }) => sum + (history.events?.length ?? 0), 0);
 
 describe('the histories', () => {
-  test('are those of a run and its five children, and of a run that preflight stopped', () => {
-    expect([good.code, refused.code]).toEqual([0, 1]);
+  test('are those of a run and its five children, and of a run that preflight parked', () => {
+    expect([good.code, refused.code]).toEqual([0, 4]);
     expect(histories.map((run) => run.length)).toEqual([1 + integrationOrder.length, 1]);
     expect(refused.stdout).toContain('entra.sign-in');
   });

@@ -144,7 +144,6 @@ export async function untilKilled(worker: WorkerProcess, runs: readonly Run[], f
 export interface UndisturbedRun {
   readonly endState: EndState;
   readonly requests: AzureRequests;
-  readonly batches: number;
 }
 
 export async function undisturbedRun(servers: Servers): Promise<UndisturbedRun> {
@@ -152,7 +151,7 @@ export async function undisturbedRun(servers: Servers): Promise<UndisturbedRun> 
   try {
     await scenario.startWorker();
     await untilSucceeded(await scenario.startRuns());
-    return { endState: await scenario.endState(), requests: await azureRequests(scenario.lab), batches: await batches(scenario.lab) };
+    return { endState: await scenario.endState(), requests: await azureRequests(scenario.lab) };
   } finally {
     await scenario.close();
   }
@@ -163,10 +162,10 @@ export async function untilWritten(lab: Lab, table: string, records = 1): Promis
   while (((await lab.summary())[table]?.writes ?? 0) < records) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-/** Batch requests that the lab's ServiceNow was asked so far. */
-export async function batches(lab: Lab): Promise<number> {
+/** Items of Batch requests that the lab's ServiceNow did not get to within its quota. */
+export async function unservicedItems(lab: Lab): Promise<number> {
   const { counters } = (await lab.admin('GET', '/servicenow/requests')) as { counters: { pattern: string; count: number }[] };
-  return counters.find(({ pattern }) => pattern === '/api/now/v1/batch')?.count ?? 0;
+  return counters.find(({ pattern }) => pattern === 'batch:unserviced')?.count ?? 0;
 }
 
 /** Path of a list → its requests, oldest first, as the lab's Azure logged them. */

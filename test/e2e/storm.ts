@@ -69,7 +69,11 @@ const writeFaults = [
 const identificationFaults = [
   { match: { method: 'IRE', pathPrefix: 'ire:cmdb_ci_cmp_resource' }, action: { errorCode: 'ABANDONED' }, times: 3 },
   { match: { method: 'IRE', pathPrefix: 'ire:cmdb_ci_cloud_service_account' }, action: { errorCode: 'LOCK_TIMEOUT' }, times: 2 },
-  { match: { method: 'POST', pathIncludes: '/identifyreconcile?' }, action: { dropConnection: 'after' }, times: 1 },
+  {
+    match: { method: 'POST', pathPrefix: '/api/now/v1/batch', bodyIncludes: '"url":"/api/now/identifyreconcile/' },
+    action: { dropConnection: 'after' },
+    times: 1,
+  },
 ];
 
 /** The engine's own records: a handful a run is what an unchanged estate may cost. */

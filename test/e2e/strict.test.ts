@@ -12,6 +12,8 @@ let strict: Scenario;
 const outcomes: string[][] = [];
 const reports: Report[][] = [];
 const summaries: Awaited<ReturnType<Scenario['lab']['summary']>>[] = [];
+/** Accepted writes over REST so far, by table: the platform's own jobs write too, and are not meant. */
+const accepted: Record<string, number>[] = [];
 
 beforeAll(async () => {
   strict = await openScenario(servers, ['--profile', 'strict']);
@@ -29,6 +31,20 @@ async function run(): Promise<void> {
   const { stdout } = await strict.engine.cli('report', '--json');
   reports.push(JSON.parse(stdout) as Report[]);
   summaries.push(await strict.lab.summary());
+  accepted.push(await acceptedWrites());
+}
+
+async function acceptedWrites(): Promise<Record<string, number>> {
+  const { counters } = (await strict.lab.admin('GET', '/servicenow/requests')) as {
+    counters: { method: string; pattern: string; byStatus: Record<string, number> }[];
+  };
+  const writes: Record<string, number> = {};
+  for (const { method, pattern, byStatus } of counters) {
+    const table = /\/table\/(\w+)/.exec(pattern)?.[1];
+    if (table === undefined || method === 'GET') continue;
+    for (const status of ['200', '201', '204']) writes[table] = (writes[table] ?? 0) + (byStatus[status] ?? 0);
+  }
+  return writes;
 }
 
 const items = 'sn_vul_container_image_vulnerable_item';
@@ -61,8 +77,9 @@ describe('the first run', () => {
 });
 
 test('the second run tries what is parked once, and writes nothing', () => {
-  const changed = Object.keys(summaries[1] ?? {}).filter((table) => summaries[1]?.[table]?.writes !== summaries[0]?.[table]?.writes);
-  expect(changed.filter((table) => table.startsWith('sn_') && table !== 'sn_vul_integration_run')).toEqual([]);
+  expect(accepted[0]?.['sn_vulc_result']).toBeGreaterThan(100);
+  const written = Object.keys(accepted[1] ?? {}).filter((table) => accepted[1]?.[table] !== accepted[0]?.[table]);
+  expect(written.filter((table) => table !== 'sn_vul_integration_run')).toEqual([]);
   expect(outcomes[1]).toEqual(outcomes[0]);
 });
 

@@ -46,7 +46,8 @@ describe('the size of batches', () => {
     lab.lab.log.clear();
     expect(await engine.publish(first, [table])).toBe(0);
     const onCreation = writingBatches();
-    expect(onCreation).toBeLessThan(7);
+    // Looked up first, then written: by the hundred that would be fourteen.
+    expect(onCreation).toBeLessThanOrEqual(7);
     const second = await engine.begin();
     await engine.want(second, policies(700, 'p', 'changed'));
     lab.lab.log.clear();
