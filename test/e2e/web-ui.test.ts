@@ -1,5 +1,5 @@
 /**
- * What a person sees of runs in Temporal's Web UI, through a browser: the list, a run that went well, and one that preflight stopped.
+ * What a person sees of runs in Temporal's Web UI, through a browser: the list, a run that went well, and one that is parked.
  * The pictures are kept in .defender-sync/screenshots. Without a Chromium on the machine (apt-get install chromium) this is skipped.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -39,7 +39,7 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
     await writeFile(join(engine.dir, 'azure-1'), 'a wrong secret');
     worker = await engine.startWorker();
     expect((await engine.cli('sync', good)).code).toBe(0);
-    expect((await engine.cli('sync', refused)).code).toBe(1);
+    expect((await engine.cli('sync', refused)).code).toBe(4);
     browser = await startBrowser(chromium ?? '');
     page = await browser.open({ width: 1440, height: 900 });
     await mkdir(screenshotsDir, { recursive: true });
@@ -67,12 +67,12 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
     await writeFile(join(screenshotsDir, `${name}.png`), png);
   }
 
-  test('the list names every run and its integrations, and finds those that did not go well', async () => {
+  test('the list names every run and its integrations, and finds those that wait for a person', async () => {
     await open('');
     const ids = [syncWorkflowId(good), syncWorkflowId(refused), ...integrationOrder.map((name) => integrationWorkflowId(good, name))];
     await page.untilShows([...ids, 'syncDeployment', 'runIntegration', 'COMPLETED']);
     await keepPicture('list');
-    await open(`?query=${encodeURIComponent('DefenderSyncOutcome = "failed"')}`);
+    await open(`?query=${encodeURIComponent('DefenderSyncPhase = "parked"')}`);
     const shown = await page.untilShows([syncWorkflowId(refused), '1–1']);
     expect(shown).not.toContain(syncWorkflowId(good));
     await open(`?query=${encodeURIComponent(`DefenderSyncBlockedBy = "entra.sign-in" AND DefenderSyncDeployment = "${refused}"`)}`);
@@ -113,18 +113,19 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
     await keepPicture('integration');
   }, 120_000);
 
-  test('a run that preflight stopped says why, and what to do, in commands that can be copied', async () => {
+  test('a run that is parked says what it waits for, and what to do, in commands that can be copied', async () => {
     await open(await pageOf(syncWorkflowId(refused), 'user-metadata'));
     await page.untilShows([
-      `${refused} · failed`,
-      'Preflight stops it:',
+      `${refused} · parked: a person has to act`,
+      'It waits for:',
       'entra.sign-in',
       'the client secret is wrong (AADSTS7000215)',
       'New client secret',
       'az ad app credential reset --id',
+      `defender-sync recheck ${refused}`,
     ]);
-    await keepPicture('run-stopped-by-preflight');
+    await keepPicture('run-parked');
     await open(await pageOf(syncWorkflowId(refused), 'search-attributes'));
-    await page.untilShows(['"DefenderSyncBlockedBy"', '"entra.sign-in"', '"failed"']);
+    await page.untilShows(['"DefenderSyncBlockedBy"', '"entra.sign-in"', '"parked"']);
   }, 120_000);
 });
