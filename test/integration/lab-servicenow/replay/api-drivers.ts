@@ -1,5 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { importPKCS8, SignJWT } from 'jose';
+import { token } from '../admin-helper.ts';
 import { decodeItems, type BatchItem } from '../batch-helper.ts';
 import type { Answer, StartedLab } from '../start.ts';
 import { differences, shapeDifferences } from './compare.ts';
@@ -227,10 +229,25 @@ const tokenDenied: Driver = ({ exchanges }) =>
 const passwordToken: Driver = ({ exchanges }) =>
   withLab(new Presupposed(), async (started) => differences(exchanges[0]!.response, await passwordGrant(started)));
 
+/** The lab's own jwt-bearer client, its user and its key, used by the book. */
+async function jwtBearerGrant(started: StartedLab): Promise<Answer> {
+  const { userName, jwtBearer } = started.lab.oauthClients[0]!;
+  const { clientId, clientSecret, kid, privateKey } = jwtBearer!;
+  const nowSeconds = Math.floor(started.clock.nowMs() / 1000);
+  const assertion = await new SignJWT({ jti: randomUUID() })
+    .setProtectedHeader({ alg: 'ES256', kid })
+    .setSubject(userName)
+    .setAudience(clientId)
+    .setIssuer(clientId)
+    .setExpirationTime(nowSeconds + 120)
+    .sign(await importPKCS8(privateKey, 'ES256'));
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion };
+  return token(started, { ...form, client_id: clientId, client_secret: clientSecret });
+}
+
 const tokens: Driver = ({ exchanges }) =>
   withLab(new Presupposed(), async (started) => {
-    const assertion = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: 'x.y.z' };
-    const answers = [await passwordGrant(started), await askToken(started, assertion), await passwordGrant(started)];
+    const answers = [await passwordGrant(started), await jwtBearerGrant(started), await passwordGrant(started)];
     return answers.flatMap((answer, at) => differences(exchanges[at]!.response, answer));
   });
 

@@ -1,7 +1,8 @@
+import { add, ask, bearer, clientOf, register, rowOf, token } from '../admin-helper.ts';
 import { differences } from './compare.ts';
 import type { Exchange, Payload } from './payloads.ts';
 import { Presupposed } from './presuppose.ts';
-import { replayAll, replayBare, replayTables, withLab, type Driver } from './send.ts';
+import { replayAll, replayBare, replayTables, send, withLab, type Driver } from './send.ts';
 
 const INCIDENT = '/api/now/table/incident';
 const ID = '1c741bd70b2322007518478d83673af3';
@@ -73,17 +74,13 @@ const unreadableField: Driver = (payload) =>
     return differences(first(payload).response, answer);
   });
 
+/** A client that is confined to its scopes and holds none. */
 const unscopedClient: Driver = (payload) =>
-  withLab(new Presupposed(), async (started) => {
-    const { clientId, clientSecret } = started.lab.oauthClients[0]!;
-    const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret });
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const token = await started.call('/oauth_token.do', { method: 'POST', body: form.toString(), as: null, headers });
-    const authorization = `Bearer ${String(token.json.access_token)}`;
-    return differences(
-      first(payload).response,
-      await started.post('/api/now/identifyreconcile', { items: [] }, { headers: { authorization } }),
-    );
+  withLab(incidents(), async (started) => {
+    const { sys_id: user = '' } = await rowOf(started, 'sys_user', 'user_name', 'defender.sync');
+    const { client } = await register(started, { name: 'unscoped', user, scope_restriction: 'securely_scoped' });
+    const answer = await token(started, { grant_type: 'client_credentials', ...client });
+    return differences(first(payload).response, await started.post('/api/now/identifyreconcile', { items: [] }, bearer(answer)));
   });
 
 const noRecord: Driver = (payload) =>
@@ -123,11 +120,20 @@ const tooLarge: Driver = (payload) =>
     return differences({ ...first(payload).response, headers: {} }, answer);
   });
 
-/** No rate-limit rule is configured by the example; the nearest request is the one it prints. */
+/** The printed rule, reached: its 101st request within the hour. */
 const rateLimit: Driver = (payload) =>
-  withLab(incidents(), async (started) =>
-    differences(first(payload).response, await started.get('/api/now/v2/table/incident', { as: 'admin' })),
-  );
+  withLab(incidents(), async (started) => {
+    await ask(started, 'POST', '/rate-limits', { flushMs: 0 });
+    await add(started, 'sys_rate_limit_rules', { name: 'Table API', rest_api: 'Table API', request_limit: '100' });
+    const { request, response } = first(payload);
+    for (let count = 0; count < 100; count += 1) {
+      const within = await send(started, request!);
+      if (within.status !== 200) return [`request ${String(count + 1)} is answered ${String(within.status)}`];
+    }
+    const refused = await send(started, request!);
+    const { detail } = (response.body as { error: { detail: string } }).error;
+    return [...differences(response, refused), ...(refused.json.error.detail === detail ? [] : ['another detail'])];
+  });
 
 const cmdbInstance: Driver = (payload) =>
   withLab(new Presupposed(), async (started) => {
@@ -154,12 +160,19 @@ const cancelledTransaction: Driver = ({ exchanges }) =>
     return found;
   });
 
-/** Every path of a sleeping instance answers one page. */
+/** Every path of a sleeping instance answers one page, which is longer in reality: its markers are compared. */
 const hibernating: Driver = (payload) =>
-  withLab(new Presupposed(), async (started) => {
-    const answer = await started.get('/api/now/table/sys_user?sysparm_limit=1', { as: 'admin' });
-    const found = differences(first(payload).response, answer);
-    return answer.text.includes('instance-hibernating-page') ? found : [...found, 'no hibernation page'];
+  withLab(incidents(), async (started) => {
+    await ask(started, 'POST', '/availability', { mode: 'hibernating' });
+    const answers = [
+      await started.get('/api/now/table/sys_user?sysparm_limit=1', { as: 'admin' }),
+      await token(started, { grant_type: 'client_credentials', ...clientOf(started, 'defender.sync') }),
+    ];
+    const markers = [...(first(payload).response.bodyText ?? '').matchAll(/<title>[^<]+|class="[^"]+"|<h1>[^<]+/g)].map(
+      ([marker]) => marker,
+    );
+    const missing = answers.flatMap(({ text }) => markers.filter((marker) => !text.includes(marker)));
+    return [...answers.flatMap((answer) => differences(first(payload).response, answer)), ...missing.map((marker) => `no ${marker}`)];
   });
 
 const notAuthenticated: Driver = (payload) => withLab(incidents(), (started) => replayAll(started, payload.exchanges, null));
