@@ -120,7 +120,7 @@ const neverConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOST
 
 function failureOf(error: unknown): TransportFailure {
   const code = codeOf(error) ?? '';
-  if (isAxiosError(error) && error.message.startsWith('maxContentLength')) return 'too-large';
+  if (code === 'HPE_HEADER_OVERFLOW' || (isAxiosError(error) && error.message.startsWith('maxContentLength'))) return 'too-large';
   if (/CERT|SIGNED|ISSUER|UNABLE_TO_VERIFY|CRL|HOSTNAME_MISMATCH|ERR_TLS|^ERR_SSL|^EPROTO/.test(code)) return 'untrusted';
   return neverConnected.has(code) ? 'not-connected' : 'connection-lost';
 }

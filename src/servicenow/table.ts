@@ -50,22 +50,27 @@ export interface TableApi {
 }
 
 const defaultLimit = 1_000;
+/**
+ * A Link header repeats the URL for first, prev, next and last, and HTTP clients take no more than 16 KB of headers: of a longer
+ * URL the instance is asked for X-Total-Count instead (servicenow.md §5.2).
+ */
+const longestLinkedUrl = 2_000;
+const countInsteadOfLinks = { sysparm_no_count: undefined, sysparm_suppress_pagination_header: 'true' } as const;
 /** Pages of one listing: a guard against an instance that never ends, far above any real table. */
 const maxPages = 100_000;
 
 export function createTableApi({ send, checkColumns }: { readonly send: Send; readonly checkColumns: CheckColumns }): TableApi {
   const readPage = async (table: string, options: ListOptions, offset: number, signal: AbortSignal | undefined): Promise<Page> => {
-    const answer = await send({
-      method: 'GET',
-      path: tablePath(table),
-      query: listQuery(table, options, checkColumns, offset),
-      kind: 'serviceNowReads',
-      effect: 'read',
-      signal,
-    });
+    const asked = listQuery(table, options, checkColumns, offset);
+    const isLong = queryString(asked).length > longestLinkedUrl;
+    const query = isLong ? { ...asked, ...countInsteadOfLinks } : asked;
+    const answer = await send({ method: 'GET', path: tablePath(table), query, kind: 'serviceNowReads', effect: 'read', signal });
     const rows = rowsOf(answer.body, table);
     requireAskedFor(rows, options.query, table);
-    return { rows, hasNext: /rel="?next"?/i.test(answer.header('link') ?? '') };
+    const hasNext = isLong
+      ? Number(answer.header('x-total-count') ?? 0) > offset + (options.limit ?? defaultLimit)
+      : /rel="?next"?/i.test(answer.header('link') ?? '');
+    return { rows, hasNext };
   };
   const write = async (method: 'POST' | 'PATCH', table: string, request: WriteRequest): Promise<WrittenRecord> => {
     const { sysId, values, kind, signal } = request;
@@ -99,7 +104,8 @@ export function createTableApi({ send, checkColumns }: { readonly send: Send; re
     listItem: (id, table, options) => ({
       id,
       method: 'GET',
-      path: `${tablePath(table)}?${queryString(listQuery(table, options, checkColumns, 0))}`,
+      // Nobody reads the links of an item, which are many times its rows.
+      path: `${tablePath(table)}?${queryString({ ...listQuery(table, options, checkColumns, 0), sysparm_suppress_pagination_header: 'true' })}`,
     }),
     sampleItem: (id, table) => ({
       id,

@@ -395,6 +395,34 @@ describe('listAll', () => {
     expect(await readAll()).toEqual(ids.filter((id) => !hidden.has(id)));
   });
 
+  test('a query of many bytes asks for no links, which would repeat it beyond what a header may hold', async () => {
+    const hidden = new Set(ids.slice(5, 17));
+    serve((request) => {
+      const { searchParams, search } = request.url;
+      const [limit, offset] = [Number(searchParams.get('sysparm_limit')), Number(searchParams.get('sysparm_offset') ?? 0)];
+      const after = /sys_id>([^^]+)/.exec(searchParams.get('sysparm_query') ?? '')?.[1] ?? '';
+      const left = ids.filter((id) => id > after);
+      const link = ['first', 'prev', 'next'].map((rel) => `<https://elsewhere.example/${search}>;rel="${rel}"`).join(',');
+      return {
+        status: 200,
+        json: { result: left.slice(offset, offset + limit).flatMap((id) => (hidden.has(id) ? [] : [{ sys_id: id, name: 'x' }])) },
+        headers: {
+          ...(searchParams.get('sysparm_suppress_pagination_header') === 'true' ? {} : { Link: link }),
+          ...(searchParams.get('sysparm_no_count') === 'true' ? {} : { 'X-Total-Count': String(left.length) }),
+        },
+      };
+    });
+    const asked = query().in('name', ['x', ...Array.from({ length: 250 }, (_, index) => `a long value ${String(index)}`)]);
+    const found: string[] = [];
+    for await (const row of client.table.listAll('t', { query: asked, fields: ['name'], limit: 5 })) found.push(row['sys_id'] as string);
+    expect(found).toEqual(ids.filter((id) => !hidden.has(id)));
+  });
+
+  test('an answer whose headers are too large is said to be so, and is not asked for again and again', async () => {
+    serve(() => ({ status: 200, json: { result: [] }, headers: { Link: 'x'.repeat(20_000) } }));
+    expect(await rejection(list())).toMatchObject({ kind: 'malformed-answer', code: 'too-large' });
+  });
+
   test('a page that repeats is an error, not an endless list', async () => {
     serve(() => ({ status: 200, json: { result: [{ sys_id: '1', name: 'x' }] } }));
     expect(await rejection(readAll())).toMatchObject({ kind: 'malformed-answer' });
