@@ -20,6 +20,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.defender-sync/'],
   // Two cores: one file waits for servers while the other computes.
   maxWorkers: 2,
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   testTimeout: 60_000,
   // Names every open handle's file instead of hanging for ever; a leak is a bug, so --forceExit is not used.
   openHandlesTimeout: 2_000,
