@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { republishReferences } from './ci-references.ts';
+import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database, Transaction } from './database.ts';
-import { requireWholeClaim } from './records.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import { ciKeyDigest } from './groups.ts';
 import { appendMatches } from './history.ts';
@@ -59,8 +59,7 @@ export async function claimCis(database: Database, run: RunHandle, limit: number
       `UPDATE ci SET claim_token = $3, claim_until = ledger_now() + $5 * interval '1 millisecond', claim_deployment = $2
        FROM (
          SELECT c.instance_id, c.ci_key FROM ci c WHERE c.instance_id = $1 AND c.state = 'wanted'
-           AND (c.claim_until IS NULL OR c.claim_until < ledger_now())
-           AND (c.sent_at IS NULL OR c.sent_at + $6 * interval '1 millisecond' < ledger_now())
+           AND ${isFree('c', '$6')}
            AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = c.ci_key AND g.deployment_id = $2)
          ORDER BY c.parent_key, c.ci_key LIMIT $4 FOR UPDATE OF c SKIP LOCKED) AS due
        WHERE ci.instance_id = due.instance_id AND ci.ci_key = due.ci_key
@@ -171,16 +170,14 @@ export async function unparkCis(database: Database, run: RunHandle): Promise<voi
 export async function ciProgress(database: Database, run: RunHandle, settleMs: number): Promise<CiProgress> {
   const [row] = await database.query<{ wanted: string; parked: string; ready_in_ms: string | null }>(
     `SELECT count(*) FILTER (WHERE c.state = 'wanted') AS wanted, count(*) FILTER (WHERE c.state = 'parked') AS parked,
-       extract(epoch FROM min(greatest(coalesce(c.claim_until, '-infinity'), coalesce(c.sent_at + $3 * interval '1 millisecond', '-infinity')))
-         FILTER (WHERE c.state = 'wanted') - ledger_now()) * 1000 AS ready_in_ms
+       ${firstFreeInMs('c', '$3', "c.state = 'wanted'")} AS ready_in_ms
      FROM ci c WHERE c.instance_id = $1 AND c.state <> 'resolved'
        AND EXISTS (SELECT 1 FROM observed_group g WHERE g.ci_key = c.ci_key AND g.deployment_id = $2)`,
     [run.instanceId, run.deploymentId, settleMs],
   );
-  const readyInMs = Number(row?.ready_in_ms ?? 0);
   return {
     wanted: Number(row?.wanted ?? 0),
     parked: Number(row?.parked ?? 0),
-    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+    readyInMs: wholeMs(row?.ready_in_ms),
   };
 }

@@ -1,9 +1,9 @@
 /** Reconciles: discovered items and results re-pointed on command, pair by pair, with intents, and put back from here. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database, Transaction } from './database.ts';
 import { ciKeyDigest } from './groups.ts';
 import { hashOfPairs, pairDigest, readPairSet, type CiOfClass, type CiPair, type ReconcileStep } from './pairs.ts';
-import { requireWholeClaim } from './records.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { CiKey, CiMatch, SysId } from '../model.ts';
 import { SyncError } from '../errors.ts';
@@ -220,8 +220,7 @@ export async function claimPairs(
     const taken = await tx.query<PairRow>(
       `WITH due AS (
          SELECT p.ci_key FROM reconcile_pair p WHERE p.reconcile_id = $1 AND p.state IN ('due', 'sent')
-           AND (p.claim_until IS NULL OR p.claim_until < ledger_now())
-           AND (p.sent_at IS NULL OR p.sent_at + $5 * interval '1 millisecond' < ledger_now())
+           AND ${isFree('p', '$5')}
          ORDER BY p.ci_key LIMIT $2 FOR UPDATE OF p SKIP LOCKED),
        taken AS (
          UPDATE reconcile_pair p SET claim_token = $3, claim_until = ledger_now() + $4 * interval '1 millisecond'
@@ -293,8 +292,7 @@ export async function reconcileProgress(database: Database, reconcileId: string,
     `SELECT count(*) FILTER (WHERE p.state IN ('due', 'sent')) AS open, count(*) FILTER (WHERE p.state = 'moved') AS moved,
        count(*) FILTER (WHERE p.state = 'unchanged') AS unchanged, count(*) FILTER (WHERE p.state = 'refused') AS refused,
        count(*) FILTER (WHERE p.state = 'parked') AS parked,
-       extract(epoch FROM min(greatest(coalesce(p.claim_until, '-infinity'), coalesce(p.sent_at + $2 * interval '1 millisecond', '-infinity')))
-         FILTER (WHERE p.state IN ('due', 'sent')) - ledger_now()) * 1000 AS ready_in_ms,
+       ${firstFreeInMs('p', '$2', "p.state IN ('due', 'sent')")} AS ready_in_ms,
        sum((SELECT count(*) FROM jsonb_array_elements(p.steps) AS s WHERE s->>'by' = 'engine' AND s->>'table' = 'sn_sec_cmn_src_ci'))
          FILTER (WHERE p.state = 'moved') AS items,
        sum((SELECT count(*) FROM jsonb_array_elements(p.steps) AS s WHERE s->>'by' = 'engine' AND s->>'table' = 'sn_vulc_result'))
@@ -304,10 +302,9 @@ export async function reconcileProgress(database: Database, reconcileId: string,
     [reconcileId, settleMs],
   );
   const count = (name: string): number => Number(row?.[name] ?? 0);
-  const readyInMs = count('ready_in_ms');
   return {
     open: count('open'),
-    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+    readyInMs: wholeMs(row?.['ready_in_ms']),
     counts: { moved: count('moved'), unchanged: count('unchanged'), refused: count('refused'), parked: count('parked') },
     items: count('items'),
     results: count('results'),

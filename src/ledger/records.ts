@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { SyncError } from '../errors.ts';
+import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database, Transaction } from './database.ts';
 import { recordKey } from './desired.ts';
 import { appendWrites, historyWords } from './history.ts';
@@ -100,8 +100,7 @@ export async function claimRecords(
     const claimed = await tx.query<TakenRow>(
       `WITH due AS (
          SELECT r.key FROM record r WHERE r.instance_id = $1 AND r.table_id = $2 AND r.desired IS DISTINCT FROM r.published AND NOT r.parked
-           AND (r.claim_until IS NULL OR r.claim_until < ledger_now())
-           AND (r.sent_at IS NULL OR r.sent_at + $7 * interval '1 millisecond' < ledger_now())
+           AND ${isFree('r', '$7')}
            AND (SELECT o.gone_at IS NULL FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
              AND o.deployment_id = $3)
          ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED)
@@ -191,16 +190,6 @@ export async function intendRecords(
       [run.instanceId, tableId, keys.map(recordKey), claim.token],
     );
     requireWholeClaim(intended.rowCount, keys.length);
-  });
-}
-
-/** What is not ours any more must not be sent: another attempt may be sending it. */
-export function requireWholeClaim(held: number | null, wanted: number): void {
-  if (held === wanted) return;
-  throw new SyncError({
-    kind: 'fenced-out',
-    service: 'ledger',
-    message: 'Claimed records passed to another activity attempt before they were sent.',
   });
 }
 
@@ -299,17 +288,15 @@ export async function publishProgress(
   const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
   const [row] = await database.query<{ due: string; parked: string; ready_in_ms: string | null }>(
     `SELECT count(*) FILTER (WHERE NOT r.parked) AS due, count(*) FILTER (WHERE r.parked) AS parked,
-       extract(epoch FROM min(greatest(coalesce(r.claim_until, '-infinity'), coalesce(r.sent_at + $4 * interval '1 millisecond', '-infinity')))
-         FILTER (WHERE NOT r.parked) - ledger_now()) * 1000 AS ready_in_ms
+       ${firstFreeInMs('r', '$4', 'NOT r.parked')} AS ready_in_ms
      FROM record r WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND (r.parked OR r.desired IS DISTINCT FROM r.published)
        AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
          AND o.deployment_id = $3 AND o.gone_at IS NULL)`,
     [run.instanceId, tableIds, run.deploymentId, settleMs],
   );
-  const readyInMs = Number(row?.ready_in_ms ?? 0);
   return {
     due: Number(row?.due ?? 0),
     parked: Number(row?.parked ?? 0),
-    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+    readyInMs: wholeMs(row?.ready_in_ms),
   };
 }

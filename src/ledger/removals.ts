@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database } from './database.ts';
 import { recordKey } from './desired.ts';
-import { requireWholeClaim, type PublishProgress } from './records.ts';
+import type { PublishProgress } from './records.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
 import type { FieldValue, IntegrationName, SysId } from '../model.ts';
@@ -27,6 +28,10 @@ export type RemovalOutcome =
   | { readonly key: string; readonly outcome: 'unknown' }
   | { readonly key: string; readonly outcome: 'released'; readonly afterMs: number };
 
+/** SQL: the deployment `$3` wants the record, or wanted it once. */
+const wantedOnce =
+  'EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key AND o.deployment_id = $3)';
+
 /** Takes up to `limit` records of a table that are to be removed and that this deployment wanted once. */
 export async function claimRemovals(
   database: Database,
@@ -44,10 +49,8 @@ export async function claimRemovals(
     const claimed = await tx.query<{ key: Buffer; key_text: string; sys_id: string | null }>(
       `WITH due AS (
          SELECT r.key FROM record r WHERE r.instance_id = $1 AND r.table_id = $2 AND r.to_remove AND NOT r.parked
-           AND (r.claim_until IS NULL OR r.claim_until < ledger_now())
-           AND (r.sent_at IS NULL OR r.sent_at + $7 * interval '1 millisecond' < ledger_now())
-           AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
-             AND o.deployment_id = $3)
+           AND ${isFree('r', '$7')}
+           AND ${wantedOnce}
          ORDER BY r.key LIMIT $4 FOR UPDATE OF r SKIP LOCKED)
        UPDATE record r SET claim_token = $5, claim_until = ledger_now() + $6 * interval '1 millisecond', claim_deployment = $3
        WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = ANY(ARRAY(SELECT due.key FROM due))
@@ -142,8 +145,7 @@ export async function parkRemovals(database: Database, words: Words, run: RunHan
     run,
     `UPDATE record r SET parked = true, reason = $4, parked_in_run = $5
      WHERE r.instance_id = $1 AND r.table_id = $2 AND r.to_remove AND NOT r.parked AND r.claim_token IS NULL
-       AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
-         AND o.deployment_id = $3)`,
+       AND ${wantedOnce}`,
     [run.instanceId, await words.idOf(table), run.deploymentId, because, run.runId],
   );
 }
@@ -155,8 +157,7 @@ export async function unparkRemovals(database: Database, words: Words, run: RunH
     run,
     `UPDATE record r SET parked = false WHERE r.instance_id = $1 AND r.table_id = $2 AND r.to_remove AND r.parked
        AND r.parked_in_run IS DISTINCT FROM $4
-       AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
-         AND o.deployment_id = $3)`,
+       AND ${wantedOnce}`,
     [run.instanceId, await words.idOf(table), run.deploymentId, run.runId],
   );
 }
@@ -171,17 +172,14 @@ export async function removalProgress(
   const tableIds = await Promise.all(tables.map((table) => words.idOf(table)));
   const [row] = await database.query<{ due: string; parked: string; ready_in_ms: string | null }>(
     `SELECT count(*) FILTER (WHERE NOT r.parked) AS due, count(*) FILTER (WHERE r.parked) AS parked,
-       extract(epoch FROM min(greatest(coalesce(r.claim_until, '-infinity'), coalesce(r.sent_at + $4 * interval '1 millisecond', '-infinity')))
-         FILTER (WHERE NOT r.parked) - ledger_now()) * 1000 AS ready_in_ms
+       ${firstFreeInMs('r', '$4', 'NOT r.parked')} AS ready_in_ms
      FROM record r WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.to_remove
-       AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
-         AND o.deployment_id = $3)`,
+       AND ${wantedOnce}`,
     [run.instanceId, tableIds, run.deploymentId, settleMs],
   );
-  const readyInMs = Number(row?.ready_in_ms ?? 0);
   return {
     due: Number(row?.due ?? 0),
     parked: Number(row?.parked ?? 0),
-    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+    readyInMs: wholeMs(row?.ready_in_ms),
   };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { wholeMs } from './claims.ts';
 import type { Database, Transaction } from './database.ts';
 import { assertFence, fenced, type RunHandle } from './runs.ts';
 import type { IntegrationName, JsonObject, Scope, ScanState } from '../model.ts';
@@ -231,11 +232,10 @@ export async function scanProgress(database: Database, run: RunHandle, integrati
      WHERE run_id = $1 AND integration = $2`,
     [run.runId, integration],
   );
-  const readyInMs = Number(row?.ready_in_ms ?? 0);
   return {
     open: Number(row?.open ?? 0),
     ended: Number(row?.ended ?? 0),
-    readyInMs: Number.isFinite(readyInMs) ? Math.max(0, Math.ceil(readyInMs)) : 0,
+    readyInMs: wholeMs(row?.ready_in_ms),
   };
 }
 
