@@ -1,9 +1,9 @@
 import { isRetired, type CiState } from '../src/inventory/candidates.ts';
 import { parentColumns } from '../src/inventory/resource-class.ts';
 import type { SysId } from '../src/model.ts';
-import { query, splitByBytes, valueOf, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
+import { valueOf, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
 import type { InstanceModel } from './instance-model.ts';
-import { lookUp, queryBytes, type LookUp } from './look-up.ts';
+import { lookUp, lookUpsOf, type LookUp } from './look-up.ts';
 
 /** Who looks, at what, and until when. */
 export interface CiReader {
@@ -40,11 +40,7 @@ export function stateOf(row: Row, sysId: SysId, { ciRules }: InstanceModel, pref
 export async function readStates(reader: CiReader, sysIds: readonly string[]): Promise<Map<string, CiState>> {
   const { client, model, signal } = reader;
   const fields = stateColumns(model, rootClass);
-  const lookUps = splitByBytes(query(), 'sys_id', sysIds.filter(isSysId), queryBytes).map((asked): LookUp => ({
-    table: rootClass,
-    query: asked,
-    fields,
-  }));
+  const lookUps = lookUpsOf(rootClass, 'sys_id', sysIds.filter(isSysId), fields);
   const rows = (await lookUp(client, lookUps, signal)).flat();
   return new Map(rows.map((row) => [valueOf(row, 'sys_id'), stateOf(row, valueOf(row, 'sys_id') as SysId, model)]));
 }
@@ -92,20 +88,18 @@ function endOf(start: CiState, known: ReadonlyMap<string, CiState>, parents: Rea
 
 /** Part → parent, for the adapters and addresses among these. */
 async function readParents({ client, model, signal }: CiReader, cis: readonly CiState[]): Promise<Map<string, string>> {
-  const asked: (LookUp & { readonly columns: readonly string[] })[] = [];
+  const asked: LookUp[] = [];
   for (const [className, wanted] of parentColumns) {
     const parts = cis.filter((ci) => ci.className === className).map((ci) => ci.sysId);
     const present = wanted.filter((column) => model.hasColumn(className, column));
     if (parts.length === 0 || present.length === 0) continue;
-    for (const part of splitByBytes(query(), 'sys_id', parts, queryBytes)) {
-      asked.push({ table: className, query: part, fields: present, columns: present });
-    }
+    asked.push(...lookUpsOf(className, 'sys_id', parts, present));
   }
   const answers = await lookUp(client, asked, signal);
   const parents = new Map<string, string>();
   for (const [index, rows] of answers.entries()) {
     for (const row of rows) {
-      const parent = asked[index]?.columns.map((column) => valueOf(row, column)).find(isSysId);
+      const parent = asked[index]?.fields.map((column) => valueOf(row, column)).find(isSysId);
       if (parent !== undefined) parents.set(valueOf(row, 'sys_id'), parent);
     }
   }

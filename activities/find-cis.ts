@@ -3,9 +3,9 @@ import type { LookupRule, ResourceIdentity } from '../src/inventory/lookup-rules
 import { placeholderClass } from '../src/inventory/resource-class.ts';
 import { resourceNormalForm } from '../src/inventory/resource-id.ts';
 import type { CiIdentity, CiKey, CiMatch, SysId } from '../src/model.ts';
-import { isQueryable, query, splitByBytes, valueOf } from '../src/servicenow/index.ts';
+import { isQueryable, query, valueOf } from '../src/servicenow/index.ts';
 import { rootClass, standFor, stateColumns, stateOf, type CiReader } from './ci-states.ts';
-import { lookUp, queryBytes, type LookUp } from './look-up.ts';
+import { lookUp, lookUpsOf, queryBytes } from './look-up.ts';
 
 export interface FoundCi {
   readonly sysId: SysId;
@@ -95,11 +95,7 @@ async function byDiscoveredItem(
     ...(source === undefined ? [] : [source]),
     ...stateColumns(model, rootClass).map((column) => prefix + column),
   ];
-  const lookUps = splitByBytes(query().isNotEmpty(cmdbCi), sourceId, [...shaped.keys()], queryBytes).map((asked): LookUp => ({
-    table: table.name,
-    query: asked,
-    fields,
-  }));
+  const lookUps = lookUpsOf(table.name, sourceId, [...shaped.keys()], fields, query().isNotEmpty(cmdbCi));
   const hits: Hit[] = [];
   for (const row of (await lookUp(client, lookUps, signal)).flat()) {
     const resource = shaped.get(valueOf(row, sourceId).toLowerCase());
@@ -139,12 +135,7 @@ async function byRules(finder: Finder, resources: readonly Resource[]): Promise<
   const places = placesOf(finder, resources);
   const lookUps = places.flatMap((place) => {
     const fields = [...new Set([place.rule.targetField, ...stateColumns(model, place.className)])];
-    return splitByBytes(query(), place.rule.targetField, [...place.asked], queryBytes).map((asked) => ({
-      table: place.className,
-      query: asked,
-      fields,
-      place,
-    }));
+    return lookUpsOf(place.className, place.rule.targetField, [...place.asked], fields).map((one) => ({ ...one, place }));
   });
   const answers = await lookUp(client, lookUps, signal);
   const hits: Hit[] = [];

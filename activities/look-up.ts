@@ -1,4 +1,13 @@
-import { cutBatches, listRowsOf, type BatchItem, type Query, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
+import {
+  cutBatches,
+  listRowsOf,
+  query,
+  splitByBytes,
+  type BatchItem,
+  type Query,
+  type Row,
+  type ServiceNowClient,
+} from '../src/servicenow/index.ts';
 
 /** One question to one table. */
 export interface LookUp {
@@ -10,6 +19,17 @@ export interface LookUp {
 
 /** Bytes of one query, for `splitByBytes`. */
 export const queryBytes = 6_000;
+
+/** The rows whose column has one of these values: as many questions as the length of the values asks for. */
+export function lookUpsOf(
+  table: string,
+  column: string,
+  values: readonly string[],
+  fields: readonly string[],
+  base: Query = query(),
+): LookUp[] {
+  return splitByBytes(base, column, values, queryBytes).map((asked) => ({ table, query: asked, fields }));
+}
 
 const rowsPerLookUp = 1_000;
 const fewestPerBatch = 10;

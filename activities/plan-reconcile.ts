@@ -11,10 +11,9 @@ import {
   type RunHandle,
 } from '../src/ledger/index.ts';
 import type { CiKey, SysId } from '../src/model.ts';
-import { query, splitByBytes, valueOf } from '../src/servicenow/index.ts';
+import { readStates } from './ci-states.ts';
 import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
-import { lookUp, queryBytes } from './look-up.ts';
 import { differenceSentence, differencesOf } from './pair-differences.ts';
 import { readCmdbCis, readPairs, type PairReader } from './read-pairs.ts';
 
@@ -159,7 +158,7 @@ async function carryOn(
     const sysIds = pairs.flatMap(({ steps }) => steps.filter((step) => step.table === table).map(({ sysId }) => sysId));
     for (const [sysId, cmdbCi] of await readCmdbCis(reader, table, sysIds, signal)) pointing.set(sysId, cmdbCi);
   }
-  const targets = await readExisting(reader, [...new Set(pairs.map(({ pair }) => pair.to.sysId))], signal);
+  const targets = await readStates({ ...reader, signal }, [...new Set(pairs.map(({ pair }) => pair.to.sysId))]);
   return pairs.map(({ pair, steps }): PairPlan => {
     if (!targets.has(pair.to.sysId)) return { pair, plan: 'refused', because: `changed since: CI ${pair.to.sysId} is gone` };
     const elsewhere = steps.filter(({ sysId, from, to }) => ![from, to].some((ci) => ci === pointing.get(sysId)));
@@ -175,15 +174,6 @@ function whereNow({ table, sysId, from }: KeyedStep, pointing: ReadonlyMap<strin
   const now = pointing.get(sysId);
   if (now === undefined) return `${table} ${sysId} is gone`;
   return `${table} ${sysId} pointed at ${from} and points at ${now === '' ? 'nothing' : now}`;
-}
-
-async function readExisting({ client }: PairReader, sysIds: readonly SysId[], signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const lookups = splitByBytes(query(), 'sys_id', sysIds, queryBytes).map((asked) => ({
-    table: 'cmdb_ci',
-    query: asked,
-    fields: ['sys_id'],
-  }));
-  return new Set((await lookUp(client, lookups, signal)).flat().map((row) => valueOf(row, 'sys_id')));
 }
 
 /**

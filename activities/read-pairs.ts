@@ -2,8 +2,8 @@ import { isSyncError } from '../src/errors.ts';
 import { cloudFamilyClass, placeholderClass, resourceNormalForm } from '../src/inventory/index.ts';
 import type { CiKey, SysId } from '../src/model.ts';
 import type { CiOfClass, CiPair, PairCi, PairItem, PairResult } from '../src/ledger/index.ts';
-import { query, splitByBytes, valueOf, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
-import { lookUp, queryBytes, type LookUp } from './look-up.ts';
+import { valueOf, type Row, type ServiceNowClient } from '../src/servicenow/index.ts';
+import { lookUp, lookUpsOf } from './look-up.ts';
 import type { InstanceModel } from './instance-model.ts';
 
 /** What reading pairs needs; the same for showing them and for holding them against what was shown. */
@@ -25,12 +25,11 @@ const movesResultsProperty = 'sn_sec_cmn.update_on_ci_change';
  */
 export async function platformMovesResults(client: ServiceNowClient, signal: AbortSignal): Promise<boolean | null> {
   try {
-    const asked = { query: query().equals('name', movesResultsProperty), fields: ['name', 'value'], limit: 2 };
-    const [row] = await client.table.list('sys_properties', asked, signal);
-    const value = row === undefined ? '' : valueOf(row, 'value').trim().toLowerCase();
+    const read = await client.properties.read([movesResultsProperty], signal);
+    const value = (read.get(movesResultsProperty) ?? '').trim().toLowerCase();
     return value === '' ? null : value === 'true' || value === '1';
   } catch (error) {
-    if (isSyncError(error, 'forbidden', 'misconfigured', 'not-found')) return null;
+    if (isSyncError(error, 'misconfigured', 'not-found')) return null;
     throw error;
   }
 }
@@ -84,9 +83,7 @@ async function readSameIds(
   const optional = ['discovery_source', 'install_status'].filter((column) => model.hasColumn('cmdb_ci', column));
   const fields = ['object_id', 'sys_class_name', 'sys_created_on', 'sys_created_by', ...optional];
   const wanted = new Map(cis.map((ci) => [resourceNormalForm(ci.identity.displayId), ci]));
-  const lookups = [...classesToAsk(model, cis)].flatMap(([className, ids]) =>
-    splitByBytes(query(), 'object_id', ids, queryBytes).map((asked): LookUp => ({ table: className, query: asked, fields })),
-  );
+  const lookups = [...classesToAsk(model, cis)].flatMap(([className, ids]) => lookUpsOf(className, 'object_id', ids, fields));
   const found = new Map<CiKey, Map<string, PairCi>>();
   for (const row of (await lookUp(client, lookups, signal)).flat()) {
     const ci = wanted.get(resourceNormalForm(valueOf(row, 'object_id')));
@@ -171,11 +168,7 @@ async function readPointingAt<Read extends { readonly sysId: SysId }>(
   const columns = new Map(
     logical.flatMap((name) => (mapped.column(name) === undefined ? [] : [[name, mapped.column(name) ?? ''] as const])),
   );
-  const lookups = splitByBytes(query(), cmdbCi, sysIds, queryBytes).map((asked) => ({
-    table,
-    query: asked,
-    fields: [cmdbCi, ...columns.values()],
-  }));
+  const lookups = lookUpsOf(table, cmdbCi, sysIds, [cmdbCi, ...columns.values()]);
   const found = new Map<string, Read[]>();
   for (const row of (await lookUp(client, lookups, signal)).flat()) {
     const target = valueOf(row, cmdbCi) as SysId;
@@ -196,6 +189,6 @@ export async function readCmdbCis(
 ): Promise<ReadonlyMap<string, string>> {
   const cmdbCi = model.tables.get(table)?.column('cmdb_ci');
   if (cmdbCi === undefined) return new Map();
-  const lookups = splitByBytes(query(), 'sys_id', sysIds, queryBytes).map((asked) => ({ table, query: asked, fields: ['sys_id', cmdbCi] }));
+  const lookups = lookUpsOf(table, 'sys_id', sysIds, ['sys_id', cmdbCi]);
   return new Map((await lookUp(client, lookups, signal)).flat().map((row) => [valueOf(row, 'sys_id'), valueOf(row, cmdbCi)]));
 }

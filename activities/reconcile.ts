@@ -1,5 +1,5 @@
 import type { ReconcileCounts, ReconcileRef, ReconcileRequest } from '../workflows/contract.ts';
-import { isSyncError, SyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSyncError, SyncError } from '../src/errors.ts';
 import {
   beginReconcile as beginReconcileInLedger,
   beginRun,
@@ -173,7 +173,7 @@ async function send(reconciler: Reconciler, moves: readonly Move[]): Promise<voi
       });
     } catch (error) {
       if (!isSyncError(error, 'fenced-out')) {
-        const notSent = isCertainlyNotSent(error) && results.size === 0;
+        const notSent = isCertainlyNotDone(error) && results.size === 0;
         await giveBack(
           reconciler,
           moves.map(({ pair }) => pair),
@@ -217,11 +217,6 @@ async function giveBack({ planner, claim }: Reconciler, pairs: readonly ClaimedP
   const keysWhere = (wasSent: boolean): CiKey[] => pairs.filter((pair) => pair.wasSent === wasSent).map(({ ciKey }) => ciKey);
   await releasePairs(database, claim, keysWhere(false), notSent);
   await releasePairs(database, claim, keysWhere(true), false);
-}
-
-/** Anything else, our own cancellation included, may have been carried out. */
-function isCertainlyNotSent(error: unknown): boolean {
-  return isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'bug');
 }
 
 /** A pair is moved when all of it is; a refusal parks it with what was re-pointed, so that it can be put back. Unknown: nothing yet. */

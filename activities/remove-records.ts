@@ -2,7 +2,7 @@
  * Takes from the instance what nobody wants any more: only rows of tables that allow it (model.ts `removedFrom`), only those
  * that this ledger created, with the same intent and outcome as any write (docs/decisions/host-tags.md).
  */
-import { isSyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSyncError } from '../src/errors.ts';
 import { tableSpecOf } from '../src/integrations/tables.ts';
 import {
   claimRemovals,
@@ -102,7 +102,7 @@ async function send(
       },
     );
   } catch (error) {
-    const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'bug');
+    const certainlyNot = isCertainlyNotDone(error);
     if (!isSyncError(error, 'fenced-out'))
       await settle(keys.map((key) => (certainlyNot ? { key, outcome: 'released', afterMs: 0 } : { key, outcome: 'unknown' })));
     if (isSyncError(error, 'outcome-unknown')) return [];

@@ -1,5 +1,5 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
-import { isSyncError, type SyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSyncError, type SyncError } from '../src/errors.ts';
 import { buildIrePayloads, type BuiltPayload } from '../src/inventory/ire-payload.ts';
 import {
   ciProgress,
@@ -189,7 +189,7 @@ async function sendPayloads(resolver: Resolver, payloads: readonly BuiltPayload[
       },
     );
   } catch (error) {
-    const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'misconfigured', 'bug');
+    const certainlyNot = isCertainlyNotDone(error) || isSyncError(error, 'misconfigured');
     if (!isSyncError(error, 'fenced-out')) {
       await settle(
         resolver,

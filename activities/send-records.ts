@@ -1,5 +1,5 @@
 /** Intent → send → outcome per record (design §2), with a second step for columns that do not stick on insert (servicenow.md §5.3). */
-import { isSyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSyncError } from '../src/errors.ts';
 import { intendRecords, type RecordOutcome } from '../src/ledger/index.ts';
 import { classifyWrite, cutBatches, type BatchItem, type BatchOutcome } from '../src/servicenow/index.ts';
 import type { Answered, ClaimWork, Send } from './claim-work.ts';
@@ -122,7 +122,7 @@ async function settleUnanswered({ publisher, claim, settle }: ClaimWork, sends: 
     publisher.context.batchPaces.measured(claim.table, { sent: sends.length, answered: 0, executionMs: 0, cutShort: true });
   }
   if (isSyncError(error, 'fenced-out')) return;
-  const certainlyNot = isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'bug');
+  const certainlyNot = isCertainlyNotDone(error);
   await settle(
     sends.map(({ record, sysId }): RecordOutcome =>
       certainlyNot

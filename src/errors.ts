@@ -76,3 +76,8 @@ export class SyncError extends Error {
 export function isSyncError(error: unknown, ...kinds: FailureKind[]): error is SyncError {
   return error instanceof SyncError && (kinds.length === 0 || kinds.includes(error.kind));
 }
+
+/** The request was certainly not carried out; after anything else, our own cancellation included, it may have been. */
+export function isCertainlyNotDone(error: unknown): boolean {
+  return isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'bug');
+}
