@@ -1,7 +1,7 @@
 import { AdminError, type AdminHandlers } from '../kit/admin-api.ts';
 import type { Scheduler } from './jobs/scheduler.ts';
 import { BUSINESS_PROFILES, isBusinessProfile, type InstanceRules } from './rules/index.ts';
-import type { Policy } from './rules/policies.ts';
+import type { AbortRule, Policy } from './rules/policies.ts';
 import type { FieldRestriction } from './rules/strict-fields.ts';
 import type { Schema } from './schema.ts';
 
@@ -56,16 +56,25 @@ function restrictionFrom(schema: Schema, body: Record<string, unknown>): FieldRe
 }
 
 function policyFrom(schema: Schema, body: Record<string, unknown>): Policy {
-  const { kind, table, name, condition = '', mandatory, on = ['insert', 'update'] } = body;
+  const { kind, table, name, condition = '', mandatory, on = ['insert', 'update'], sysId, stack = [] } = body;
   if (isTable(schema, table) && typeof condition === 'string') {
     if (kind === 'data-policy' && isTextList(mandatory)) return { kind, table, condition, mandatory };
-    if (kind === 'business-rule' && typeof name === 'string' && isTextList(on)) {
-      return { kind, table, condition, name, on: on as ('insert' | 'update')[] };
+    const hasRecord = sysId === undefined || typeof sysId === 'string';
+    if (kind === 'business-rule' && typeof name === 'string' && isTextList(on) && hasRecord && Array.isArray(stack)) {
+      return {
+        kind,
+        table,
+        condition,
+        name,
+        on: on as AbortRule['on'],
+        stack: stack as string[],
+        ...(sysId === undefined ? {} : { sysId }),
+      };
     }
   }
   throw new AdminError(
     400,
-    'Send {"kind":"data-policy","table","condition","mandatory":[]} or {"kind":"business-rule","table","condition","name","on":["insert","update"]}; "condition" and "on" may be left out.',
+    'Send {"kind":"data-policy","table","condition","mandatory":[]} or {"kind":"business-rule","table","condition","name","on":["insert","update"],"sysId","stack":[]}; "condition", "on", "sysId" and "stack" may be left out.',
   );
 }
 

@@ -8,13 +8,11 @@ import { instanceHandlers, type InstanceContext } from './admin-instance.ts';
 import { playHandlers } from './play.ts';
 import type { Row, Store } from './store.ts';
 import type { AttachmentFiles } from './attachment-files.ts';
-import type { AbortRule, DataPolicy, WriteRules } from './write-rules.ts';
 
 export interface AdminContext extends InstanceContext {
   access: Access;
   faults: FaultBook;
   log: RequestLog;
-  writeRules: WriteRules;
   attachments: AttachmentFiles;
 }
 
@@ -30,7 +28,7 @@ export interface TableSummary {
 
 /** The remote control of the ServiceNow lab, to be registered under `/servicenow`. */
 export function adminHandlers(context: AdminContext): AdminHandlers {
-  const { store, access, faults, log, writeRules, attachments } = context;
+  const { store, access, faults, log, attachments } = context;
   return {
     'GET /rows/:table': ({ params }) => jsonArrayStream('rows', rawRows(store, tableName(store, params))),
     'POST /rows/:table': ({ params, body }) => {
@@ -64,18 +62,6 @@ export function adminHandlers(context: AdminContext): AdminHandlers {
       }
       if (typeof column === 'string') access.overrideField(table, operation as 'read' | 'write', column, roles as string[]);
       else access.override(table, operation as Operation, roles as string[]);
-    },
-    'POST /data-policies': ({ body }) => {
-      const { table, mandatory } = asObject(body);
-      if (typeof table !== 'string' || !Array.isArray(mandatory)) throw new AdminError(400, 'Send {"table","mandatory":[],"when":{}}.');
-      writeRules.addDataPolicy(body as DataPolicy);
-    },
-    'POST /abort-rules': ({ body }) => {
-      const { table, name, sysId } = asObject(body);
-      if (typeof table !== 'string' || typeof name !== 'string' || typeof sysId !== 'string') {
-        throw new AdminError(400, 'Send {"table","name","sysId","on":["insert","update"],"when":{},"stack":[]}.');
-      }
-      writeRules.addAbort(body as AbortRule);
     },
     'POST /attachments/hidden': ({ body }) => {
       const { tables } = asObject(body);

@@ -29,6 +29,7 @@ import { handlePages } from './pages.ts';
 import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
 import { patternOf, route, type RouterContext } from './router.ts';
 import { createInstanceRules, type BusinessProfile } from './rules/index.ts';
+import type { Policy } from './rules/policies.ts';
 import { buildSchema, readSeeds, type ContainerDialect, type Edition, type SeedData } from './schema.ts';
 import { loadSeedRows } from './seed-rows.ts';
 import { createSessions, type SessionSettings } from './sessions.ts';
@@ -36,7 +37,6 @@ import { cloneRows, createSnapshots, setInstanceProperties } from './snapshot.ts
 import { createStore, type Row, type Store } from './store.ts';
 import { cancelledAnswer } from './transaction.ts';
 import type { Transform } from './transform.ts';
-import { createWriteRules, type AbortRule, type DataPolicy } from './write-rules.ts';
 
 export interface ServiceNowLabOptions {
   authority: LabAuthority;
@@ -119,10 +119,7 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
   saveCredentials(dataDir, credentials);
   const access = createAccess(store.schema, seeds['rules'] as AccessRule[], rules.restrictions);
   const background = createBackground();
-  const writeRules = createWriteRules(store, {
-    policies: (seeds['dataPolicies'] ?? []) as DataPolicy[],
-    aborts: (seeds['abortRules'] ?? []) as AbortRule[],
-  });
+  for (const policy of (seeds['policies'] ?? []) as Policy[]) rules.policies.add(policy);
   const attachments = createAttachmentFiles(store, background, journal === undefined ? undefined : join(dataDir ?? '', 'attachments'));
   const importSets = createImportSets(store, background, {
     transforms: (seeds['transforms'] ?? []) as Transform[],
@@ -142,7 +139,6 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
     accounts,
     oauth,
     faults,
-    writeRules,
     attachments,
     importSets,
     baseUrl: () => url,
@@ -185,7 +181,6 @@ export async function createServiceNowLab(options: ServiceNowLabOptions): Promis
         quotas: context,
         snapshots,
         clones,
-        writeRules,
         attachments,
       }),
       ...ruleHandlers(store.schema, rules, jobs),

@@ -5,7 +5,6 @@ import { propertyOf, runQuery } from './query/evaluate.ts';
 import { renderRow, type DisplayMode, type RenderOptions } from './render.ts';
 import type { Table } from './schema.ts';
 import { UniqueViolation, WriteAborted, type Row, type Store } from './store.ts';
-import { BusinessRuleAbort, type WriteRules } from './write-rules.ts';
 import { writtenValues } from './written-values.ts';
 
 const DEFAULT_LIMIT = 10_000;
@@ -14,7 +13,6 @@ const DEFAULT_LIMIT = 10_000;
 export interface ApiContext {
   store: Store;
   access: Access;
-  writeRules: WriteRules;
   /** `https://localhost:PORT`, known once the server listens. */
   baseUrl: () => string;
 }
@@ -133,7 +131,6 @@ function insert(call: TableCall): ApiResponse {
   const body = bodyOf(call);
   if (access.refusesColumns(caller, table, columnsOf(body), 'create')) throw refused('Insert');
   const values = valuesOf(call, body, 'create');
-  call.writeRules.checkPolicies(table, values);
   const row = guarded(() => store.insert(table.name, values, caller.userName));
   const location = { location: `${call.apiBase}/table/${table.name}/${row.sysId}` };
   if (request.headers['x-no-response-body'] === 'true') return { ...noContent(), status: 201, headers: location };
@@ -150,7 +147,6 @@ function update(call: TableCall, sysId: string): ApiResponse {
   if (!access.may(caller, rowTable, 'write')) throw refused('Update');
   if (access.refusesColumns(caller, rowTable, columnsOf(body), 'write')) throw refused('Update');
   const values = valuesOf(call, body, 'write');
-  call.writeRules.checkPolicies(rowTable, { ...row.values, ...values });
   guarded(() => store.update(row, values, caller.userName));
   if (request.headers['x-no-response-body'] === 'true') return { ...noContent(), status: 200 };
   return json(200, { result: renderRow(store, table, row, renderOptions(call)) });
@@ -196,7 +192,7 @@ export function guarded<T>(write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const isRefused = error instanceof UniqueViolation || error instanceof WriteAborted || error instanceof BusinessRuleAbort;
+    const isRefused = error instanceof UniqueViolation || error instanceof WriteAborted;
     if (isRefused) throw new ApiError(403, 'Operation Failed', error.message);
     throw error;
   }

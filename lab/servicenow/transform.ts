@@ -1,8 +1,6 @@
 import type { Table } from './schema.ts';
-import type { Row, Store } from './store.ts';
-import { UniqueViolation } from './store.ts';
+import { UniqueViolation, WriteAborted, type Row, type Store } from './store.ts';
 import { storedValue } from './values.ts';
-import { BusinessRuleAbort } from './write-rules.ts';
 import { fromDisplayValue } from './written-values.ts';
 
 /** A transform map as seed data declares it (seed key `transforms`). */
@@ -59,7 +57,7 @@ export function runTransform(
       sys_id: row.sysId,
     };
   } catch (error) {
-    if (!(error instanceof BusinessRuleAbort) && !(error instanceof UniqueViolation)) throw error;
+    if (!(error instanceof WriteAborted) && !(error instanceof UniqueViolation)) throw error;
     return { ...head, status: 'error', error_message: error.message };
   }
 }

@@ -8,13 +8,19 @@ interface Scope {
   table: string;
   /** An encoded query over the record as it would be stored; empty = every record. */
   condition: string;
+  /** Binds the platform too, as transform maps, which write as `system`; default: its own jobs pass. */
+  bindsPlatform?: boolean;
 }
 
 /** A rule of the customer's own that stops a write (errors/403_business_rule_abort.json). */
 export interface AbortRule extends Scope {
   kind: 'business-rule';
   name: string;
+  /** sys_id of its record, as the answer names it; default: derived from table and name. */
+  sysId?: string;
   on: ('insert' | 'update')[];
+  /** Rules that run inside this one; they follow it in the answer's stack. */
+  stack?: string[];
 }
 
 /** Columns that must have a value, whatever the dictionary says (errors/403_data_policy_mandatory.json). */
@@ -25,7 +31,7 @@ export interface DataPolicy extends Scope {
 
 export type Policy = AbortRule | DataPolicy;
 
-/** What an administrator of the instance has forbidden, in every profile. The platform's own jobs pass. */
+/** What an administrator of the instance has forbidden, in every profile. */
 export interface PolicyBook {
   add(policy: Policy): void;
   list(): Policy[];
@@ -58,9 +64,9 @@ export function createPolicyBook(store: Store): PolicyBook {
     rule: {
       table: '*',
       apply: (values, before, { table, actor }) => {
-        if (policies.length === 0 || isPlatform(actor)) return;
+        if (policies.length === 0) return;
         const write: Write = { table, values, before };
-        const found = applying(write);
+        const found = applying(write).filter(({ bindsPlatform = false }) => bindsPlatform || !isPlatform(actor));
         abort(write, found);
         requireMandatory(store, write, found);
       },
@@ -80,8 +86,8 @@ function abort(write: Write, policies: Policy[]): void {
   const rules = policies.filter((policy) => policy.kind === 'business-rule' && policy.on.includes(operation)) as AbortRule[];
   const [first] = rules;
   if (first === undefined) return;
-  const stack = rules.map(({ name }) => name).join(',');
-  const rule = `${first.name}^${seedSysId('sys_script', `${first.table}/${first.name}`)}`;
+  const stack = rules.flatMap(({ name, stack: inner = [] }) => [name, ...inner]).join(',');
+  const rule = `${first.name}^${first.sysId ?? seedSysId('sys_script', `${first.table}/${first.name}`)}`;
   throw new WriteAborted(
     `Operation against file '${write.table.name}' was aborted by Business Rule '${rule}'. Business Rule Stack:${stack}`,
   );

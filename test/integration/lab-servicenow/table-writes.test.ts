@@ -100,8 +100,9 @@ describe('bodies', () => {
 
 describe('records that are refused whole', () => {
   it('errors/403_business_rule_abort.json: rule name ^ sys_id, then the stack; nothing is written', async () => {
-    const rule = { table: 'sn_vulc_test', name: 'Guard', sysId: RULE_ID, when: { source: 'aborted' }, stack: ['Inner rule'] };
-    await started.admin('POST', '/servicenow/abort-rules', rule);
+    const scope = { kind: 'business-rule', table: 'sn_vulc_test', condition: 'source=aborted' };
+    const rule = { ...scope, name: 'Guard', sysId: RULE_ID, stack: ['Inner rule'] };
+    await started.admin('POST', '/servicenow/policies', rule);
     const refusal = forbidden(
       `Operation against file 'sn_vulc_test' was aborted by Business Rule 'Guard^${RULE_ID}'. Business Rule Stack:Guard,Inner rule`,
     );
@@ -115,8 +116,9 @@ describe('records that are refused whole', () => {
   });
 
   it('errors/403_data_policy_mandatory.json: labels, not column names; a choice outside the list counts as missing', async () => {
-    const policy = { table: 'sn_vulc_test', when: { source: 'policed' }, mandatory: ['criticality', 'remediation'] };
-    await started.admin('POST', '/servicenow/data-policies', policy);
+    const scope = { kind: 'data-policy', table: 'sn_vulc_test', condition: 'source=policed' };
+    const policy = { ...scope, mandatory: ['criticality', 'remediation'] };
+    await started.admin('POST', '/servicenow/policies', policy);
     const missing = (labels: string): object => forbidden(`Data Policy Exception: The following fields are mandatory: ${labels}`);
     const labelOf = (column: string): string => started.lab.store.schema.get('sn_vulc_test')!.columns.get(column)!.label;
     await expect(started.post(TESTS, { source: 'policed' })).resolves.toMatchObject(

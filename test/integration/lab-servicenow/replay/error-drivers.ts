@@ -47,11 +47,12 @@ const apiLevelAcl: Driver = (payload) =>
   });
 
 const businessRuleAbort: Driver = (payload) => {
-  const rule = { table: 'sys_update_xml', name: 'Handle updates moving between sets', sysId: ID };
+  const scope = { kind: 'business-rule', table: 'sys_update_xml', condition: '', on: ['insert', 'update'] };
+  const rule = { ...scope, name: 'Handle updates moving between sets', sysId: ID };
   const world = new Presupposed();
   world.column('sys_update_xml', { name: 'payload', type: 'string' });
   world.row('sys_update_xml', ID);
-  world.extra['abortRules'] = [rule];
+  world.extra['policies'] = [rule];
   return withLab(world, async (started) => {
     const answer = await started.patch(`/api/now/table/sys_update_xml/${ID}`, { payload: 'x' }, { as: 'admin' });
     return differences(first(payload).response, answer);
@@ -60,7 +61,7 @@ const businessRuleAbort: Driver = (payload) => {
 
 const dataPolicy: Driver = (payload) => {
   const world = incidents();
-  world.extra['dataPolicies'] = [{ table: 'incident', when: { state: '6' }, mandatory: ['close_code'] }];
+  world.extra['policies'] = [{ kind: 'data-policy', table: 'incident', condition: 'state=6', mandatory: ['close_code'] }];
   return withLab(world, async (started) => {
     const { request, response } = first(payload);
     return differences(response, await started.patch(`${INCIDENT}/${ID}`, request?.body, { as: 'admin' }));
