@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { Lab, Row, TableSummary, WorkerProcess } from './harness.ts';
+import { touchedDataTables } from './data-tables.ts';
+import type { Lab, Row, WorkerProcess } from './harness.ts';
 import { openScenario, untilSucceeded, untilWritten, type Scenario, type Servers } from './scenario.ts';
 
 export interface StormOptions {
@@ -75,16 +76,6 @@ const identificationFaults = [
     times: 1,
   },
 ];
-
-/** The engine's own records: a handful a run is what an unchanged estate may cost. */
-const bookkeepingTables = new Set([
-  'sn_sec_int_integration',
-  'sn_sec_int_impl',
-  'sn_vul_integration',
-  'sn_vul_integration_run',
-  'oauth_credential',
-  'sys_user',
-]);
 
 /** A whole storm: two workers, all deployments at once, then a quiet second round. */
 export async function runStorm(servers: Servers, options: StormOptions): Promise<StormResult> {
@@ -195,10 +186,9 @@ async function secondRound(scenario: Scenario): Promise<string[]> {
   const before = await lab.summary();
   await untilSucceeded(await scenario.startRuns());
   const after = await lab.summary();
-  const same = (one: TableSummary | undefined, other: TableSummary): boolean => JSON.stringify(one) === JSON.stringify(other);
-  return Object.entries(after)
-    .filter(([table, now]) => !bookkeepingTables.has(table) && !same(before[table], now))
-    .map(([table, now]) => `the second round touched ${table}: ${JSON.stringify(before[table])} became ${JSON.stringify(now)}`);
+  return touchedDataTables(before, after).map(
+    (table) => `the second round touched ${table}: ${JSON.stringify(before[table])} became ${JSON.stringify(after[table])}`,
+  );
 }
 
 /** What the instance holds, held against the estate: no key twice, and as many as there are. */

@@ -61,3 +61,15 @@ export function bearer(answer: Answer): { headers: { authorization: string } } {
 }
 
 export const denied = { status: 401, json: { error_description: 'access_denied', error: 'server_error' } };
+
+/** A record as an administrator sees it, references as sys_ids. */
+export async function read(started: StartedLab, table: string, sysId: string): Promise<Record<string, string>> {
+  const answer = await started.get(`/api/now/table/${table}/${sysId}?sysparm_exclude_reference_link=true`, { as: 'admin' });
+  return answer.json.result as Record<string, string>;
+}
+
+/** Runs a stock job now; how many records it changed. */
+export async function runJob(started: StartedLab, job: string): Promise<number> {
+  const answer = (await ask(started, 'POST', `/jobs/${job}/run`)) as { changed: number };
+  return answer.changed;
+}

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import * as admin from './admin-helper.ts';
 import { startLab, type StartedLab } from './start.ts';
 
 let started: StartedLab;
@@ -15,31 +16,13 @@ const RESULT = 'sn_vulc_result';
 const ITEM = 'sn_sec_cmn_src_ci';
 const now = (): string => started.clock.now().toISOString().slice(0, 19).replace('T', ' ');
 
-async function create(table: string, values: Values): Promise<string> {
-  const { rows } = await started.admin('POST', `/servicenow/rows/${table}`, values);
-  return rows[0]?.['sys_id'] ?? '';
-}
+const create = async (table: string, values: Values): Promise<string> => (await admin.add(started, table, values))['sys_id'] ?? '';
+const read = (table: string, sysId: string): Promise<Values> => admin.read(started, table, sysId);
+const run = (job: string): Promise<number> => admin.runJob(started, job);
+const setProperty = (name: string, value: string): Promise<void> => admin.setProperty(started, name, value);
 
-async function read(table: string, sysId: string): Promise<Values> {
-  const answer = await started.get(`/api/now/table/${table}/${sysId}?sysparm_exclude_reference_link=true`, { as: 'admin' });
-  return answer.json.result as Values;
-}
-
-async function run(job: string): Promise<number> {
-  const answer = (await started.admin('POST', `/servicenow/jobs/${job}/run`)) as unknown as { changed: number };
-  return answer.changed;
-}
-
-async function setProperty(name: string, value: string): Promise<void> {
-  const { rows } = await started.admin('GET', '/servicenow/rows/sys_properties');
-  const sysId = rows.find((row) => row['name'] === name)?.['sys_id'] ?? '';
-  await started.admin('PATCH', `/servicenow/rows/sys_properties/${sysId}`, { value });
-}
-
-async function seededId(table: string, column: string, value: string): Promise<string> {
-  const { rows } = await started.admin('GET', `/servicenow/rows/${table}`);
-  return rows.find((row) => row[column] === value)?.['sys_id'] ?? '';
-}
+const seededId = async (table: string, column: string, value: string): Promise<string> =>
+  (await admin.rowOf(started, table, column, value))['sys_id'] ?? '';
 
 describe('servicenow.md §2, §11: sn_sec_cmn.update_on_ci_change', () => {
   const scene = async (): Promise<{ oldCi: string; newCi: string; item: string; key: Values }> => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import * as admin from './admin-helper.ts';
 import { startLab, type StartedLab } from './start.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,26 +22,10 @@ function ago(days: number): string {
   return new Date(started.clock.nowMs() - days * DAY_MS).toISOString().slice(0, 19).replace('T', ' ');
 }
 
-async function create(table: string, values: Values): Promise<string> {
-  const { rows } = await started.admin('POST', `/servicenow/rows/${table}`, values);
-  return rows[0]?.['sys_id'] ?? '';
-}
-
-async function read(table: string, sysId: string): Promise<Values> {
-  const answer = await started.get(`/api/now/table/${table}/${sysId}?sysparm_exclude_reference_link=true`, { as: 'admin' });
-  return answer.json.result as Values;
-}
-
-async function run(job: string): Promise<number> {
-  const answer = (await started.admin('POST', `/servicenow/jobs/${job}/run`)) as unknown as { changed: number };
-  return answer.changed;
-}
-
-async function setProperty(name: string, value: string): Promise<void> {
-  const { rows } = await started.admin('GET', '/servicenow/rows/sys_properties');
-  const sysId = rows.find((row) => row['name'] === name)?.['sys_id'] ?? '';
-  await started.admin('PATCH', `/servicenow/rows/sys_properties/${sysId}`, { value });
-}
+const create = async (table: string, values: Values): Promise<string> => (await admin.add(started, table, values))['sys_id'] ?? '';
+const read = (table: string, sysId: string): Promise<Values> => admin.read(started, table, sysId);
+const run = (job: string): Promise<number> => admin.runJob(started, job);
+const setProperty = (name: string, value: string): Promise<void> => admin.setProperty(started, name, value);
 
 describe('servicenow.md §2, §11: Auto-Close Stale Test Results', () => {
   it('closes by the compliance scan date of the discovered item; no date is not old; seen again opens', async () => {
