@@ -1,137 +1,198 @@
-import type { ConsentState, Estate, LabApplication, ManagementGroup, RoleName, Subscription } from './estate/model.ts';
+import { randomAt } from '../kit/random.ts';
+import type { Estate, LabApplication, ManagementGroup } from './estate/model.ts';
+import { actionMatches, BUILT_IN_ROLES, permits, type Assignment, type DenyAssignment, type RoleDefinition } from './rbac/roles.ts';
+import { createTenantTree, subscriptionOf, type CurrentSubscription, type TenantTree } from './rbac/tree.ts';
 
-const MANAGEMENT_GROUP_PREFIX = '/providers/microsoft.management/managementgroups/';
+export { subscriptionOf } from './rbac/tree.ts';
 
-/** What each built-in role allows, as `permissions` reports it (azure.md §1.12). */
-export const ROLE_ACTIONS: Readonly<Record<RoleName, readonly string[]>> = {
-  Reader: ['*/read'],
-  'Security Reader': [
-    'Microsoft.Authorization/*/read',
-    'Microsoft.Insights/alertRules/read',
-    'Microsoft.Management/managementGroups/read',
-    'Microsoft.OperationalInsights/workspaces/*/read',
-    'Microsoft.Resources/deployments/*/read',
-    'Microsoft.Resources/subscriptions/resourceGroups/read',
-    'Microsoft.Security/*/read',
-    'Microsoft.Support/*/read',
-  ],
-};
+const MANAGEMENT_GROUP = '/providers/Microsoft.Management/managementGroups/';
+const READ_SUBSCRIPTION = 'Microsoft.Resources/subscriptions/read';
 
-/** Graph application permissions an app holds apart from the ones under test. */
-export interface GraphGrants {
-  /** State of SecurityIncident.Read.All and SecurityIncident.ReadWrite.All. */
-  consent: ConsentState;
-  /** Whether Application.Read.All and Directory.Read.All are granted as application permissions. */
-  directoryReader: boolean;
-}
-
-/** Azure RBAC and Graph consent of the lab's principals, with what an administrator changed meanwhile. */
-export interface Access {
+/** Azure RBAC of the lab's principals, with what an administrator changed meanwhile. */
+export interface Access extends TenantTree {
   application(clientId: string): LabApplication | undefined;
-  /** Subscriptions where the principal holds any role. */
-  visibleSubscriptions(application: LabApplication): Subscription[];
-  /** Management groups at or below an assignment of the principal. */
+  /** Subscriptions where the principal holds any role, be it on a resource in them. */
+  visibleSubscriptions(application: LabApplication): readonly CurrentSubscription[];
+  /** Management groups at or below an assignment of the principal that lets it read them. */
   visibleManagementGroups(application: LabApplication): ManagementGroup[];
-  /** True where a role at the scope, or inherited, allows the action. The tenant scope `/` is open to every principal of the tenant. */
+  /** True where a role at the scope, or inherited, allows the action and nothing denies it. The tenant scope `/` is open to every principal. */
   allows(application: LabApplication, scope: string, action: string): boolean;
-  rolesAt(application: LabApplication, scope: string): RoleName[];
-  managementGroup(name: string): ManagementGroup | undefined;
-  childGroups(name: string): ManagementGroup[];
-  /** The subscriptions of a group and of all groups below it. */
-  subscriptionsUnder(group: string): Subscription[];
-  /** The group and every group above it, nearest first. */
-  ancestors(group: string): ManagementGroup[];
+  /** True where the action is allowed at the scope and denied nowhere below it. */
+  allowsAllBelow(application: LabApplication, scope: string, action: string): boolean;
+  /** The roles that apply at a scope. */
+  rolesAt(application: LabApplication, scope: string): RoleDefinition[];
+  roleDefinitions(): readonly RoleDefinition[];
+  roleDefinition(name: string): RoleDefinition | undefined;
+  assignments(): readonly Assignment[];
+  denyAssignments(): readonly DenyAssignment[];
   /** Name of the group that holds a subscription; empty where the tenant has no such subscription. */
   groupOfSubscription(subscriptionId: string): string[];
-  /** Takes all roles on a subscription from a principal, inherited ones too, as a deny assignment does. */
+
+  /** Defines or redefines a role of the customer's own. */
+  defineRole(role: RoleDefinition): void;
+  assign(clientId: string, scope: string, role: string): void;
+  /** Takes away what matches; returns how many assignments that were. */
+  unassign(clientId: string, match: { scope?: string | undefined; role?: string | undefined }): number;
+  deny(clientId: string, scope: string, what: Pick<DenyAssignment, 'actions' | 'notActions'>): void;
+  /** Lifts the deny assignments of a principal, at one scope or everywhere; returns how many. */
+  liftDeny(clientId: string, scope?: string): number;
+  /** Takes all roles on a subscription from a principal, inherited ones too. */
   revoke(clientId: string, subscriptionId: string): void;
   restore(clientId: string, subscriptionId: string): void;
-  grants(application: LabApplication): GraphGrants;
-  setGrants(clientId: string, grants: Partial<GraphGrants>): void;
 }
 
 /** RBAC over an estate's tree. */
 export function createAccess(estate: Estate): Access {
-  const groups = new Map(estate.managementGroups.map((group) => [group.name.toLowerCase(), group]));
-  const subscriptions = new Map(estate.subscriptions.map((subscription) => [subscription.subscriptionId.toLowerCase(), subscription]));
+  const tree = createTenantTree(estate);
+  const roles = new Map(BUILT_IN_ROLES.map((role) => [role.name.toLowerCase(), role]));
   const revoked = new Set<string>();
-  const grants = new Map<string, GraphGrants>();
+  let assignments: Assignment[] = estate.applications.flatMap((application) =>
+    application.roleAssignments.map(({ scope, role }) => assignmentOf(application, scope, role)),
+  );
+  let denials: DenyAssignment[] = [];
+  const decisions = createDecisions();
+  const application = (clientId: string): LabApplication | undefined =>
+    estate.applications.find((candidate) => candidate.clientId === clientId.toLowerCase());
 
-  const ancestors = (name: string): ManagementGroup[] => {
-    const chain: ManagementGroup[] = [];
-    for (let group = groups.get(name.toLowerCase()); group !== undefined; group = groups.get(group.parent?.toLowerCase() ?? '')) {
-      chain.push(group);
-    }
-    return chain;
+  const isRevoked = ({ clientId }: LabApplication, scope: string): boolean => {
+    const subscription = subscriptionOf(scope);
+    return subscription !== undefined && revoked.has(`${clientId}|${subscription}`);
   };
-
-  /** The scope itself and every scope whose assignments it inherits, lower case. */
-  const inheritedScopes = (scope: string): string[] => {
-    const lower = scope.toLowerCase();
-    const scopes = ['/', lower];
-    if (lower.startsWith(MANAGEMENT_GROUP_PREFIX)) {
-      const name = lower.slice(MANAGEMENT_GROUP_PREFIX.length).split('/', 1)[0] ?? '';
-      for (const group of ancestors(name)) scopes.push(MANAGEMENT_GROUP_PREFIX + group.name.toLowerCase());
-    }
-    const subscription = subscriptionOf(lower);
-    if (subscription !== undefined) {
-      scopes.push(`/subscriptions/${subscription}`);
-      const home = subscriptions.get(subscription)?.managementGroup;
-      if (home !== undefined) for (const group of ancestors(home)) scopes.push(MANAGEMENT_GROUP_PREFIX + group.name.toLowerCase());
-    }
-    return scopes;
+  const rolesAt = (principal: LabApplication, scope: string): RoleDefinition[] => {
+    if (isRevoked(principal, scope)) return [];
+    const scopes = new Set(tree.inheritedScopes(scope));
+    const names = assignments
+      .filter(({ clientId, scope: at }) => clientId === principal.clientId && scopes.has(at.toLowerCase()))
+      .map(({ role }) => role.toLowerCase());
+    return [...new Set(names)].map((name) => roles.get(name)).filter((role) => role !== undefined);
   };
-
-  const rolesAt = (application: LabApplication, scope: string): RoleName[] => {
-    const subscription = subscriptionOf(scope.toLowerCase());
-    if (subscription !== undefined && revoked.has(`${application.clientId}|${subscription}`)) return [];
-    const scopes = new Set(inheritedScopes(scope));
-    const held = application.roleAssignments.filter((assignment) => scopes.has(assignment.scope.toLowerCase())).map(({ role }) => role);
-    return [...new Set(held)];
+  const deniedAt = ({ clientId }: LabApplication, scope: string, action: string): boolean => {
+    const own = denials.filter((denial) => denial.clientId === clientId && permits(denial, action));
+    if (own.length === 0) return false;
+    const scopes = new Set(tree.inheritedScopes(scope));
+    return own.some((denial) => scopes.has(denial.scope.toLowerCase()));
   };
-
-  const visibleManagementGroups = (application: LabApplication): ManagementGroup[] =>
-    estate.managementGroups.filter((group) => rolesAt(application, MANAGEMENT_GROUP_PREFIX + group.name).length > 0);
+  const allows = (principal: LabApplication, scope: string, action: string): boolean =>
+    scope === '/' ||
+    (rolesAt(principal, scope).some((role) => role.permissions.some((entry) => permits(entry, action))) &&
+      !deniedAt(principal, scope, action));
+  const allowsAllBelow = (principal: LabApplication, scope: string, action: string): boolean =>
+    allows(principal, scope, action) &&
+    !denials.some((denial) => denial.clientId === principal.clientId && concernsBelow(denial, scope, action)) &&
+    // A wildcard stands for actions that `notActions` may take back one by one.
+    !(
+      action.includes('*') && rolesAt(principal, scope).some(({ permissions }) => permissions.some((entry) => entry.notActions.length > 0))
+    );
+  const seesSubscription = (principal: LabApplication, subscriptionId: string): boolean => {
+    const scope = `/subscriptions/${subscriptionId}`.toLowerCase();
+    if (isRevoked(principal, scope) || deniedAt(principal, scope, READ_SUBSCRIPTION)) return false;
+    const below = (assignment: Assignment): boolean =>
+      assignment.clientId === principal.clientId && assignment.scope.toLowerCase().startsWith(`${scope}/`);
+    return rolesAt(principal, scope).length > 0 || assignments.some(below);
+  };
 
   return {
-    application: (clientId) => estate.applications.find((application) => application.clientId === clientId.toLowerCase()),
-    visibleSubscriptions: (application) =>
-      estate.subscriptions.filter(({ subscriptionId }) => rolesAt(application, `/subscriptions/${subscriptionId}`).length > 0),
-    visibleManagementGroups,
-    allows: (application, scope, action) =>
-      scope === '/' || rolesAt(application, scope).some((role) => ROLE_ACTIONS[role].some((pattern) => actionMatches(pattern, action))),
-    rolesAt,
-    managementGroup: (name) => groups.get(name.toLowerCase()),
-    childGroups: (name) => estate.managementGroups.filter((group) => group.parent?.toLowerCase() === name.toLowerCase()),
-    subscriptionsUnder: (name) =>
-      estate.subscriptions.filter((subscription) =>
-        ancestors(subscription.managementGroup).some((group) => group.name.toLowerCase() === name.toLowerCase()),
+    ...tree,
+    application,
+    visibleSubscriptions: (principal) =>
+      tree
+        .subscriptions()
+        .filter(({ subscriptionId: id }) => decisions.of(`${principal.clientId}|sees|${id}`, () => seesSubscription(principal, id))),
+    visibleManagementGroups: (principal) =>
+      estate.managementGroups.filter((group) =>
+        allows(principal, MANAGEMENT_GROUP + group.name, 'Microsoft.Management/managementGroups/read'),
       ),
-    ancestors,
+    allows,
+    allowsAllBelow: (principal, scope, action) =>
+      decisions.of(`${principal.clientId}|${action}|${scope.toLowerCase()}`, () => allowsAllBelow(principal, scope, action)),
+    rolesAt,
+    roleDefinitions: () => [...roles.values()],
+    roleDefinition: (name) => roles.get(name.toLowerCase()),
+    assignments: () => assignments,
+    denyAssignments: () => denials,
     groupOfSubscription: (subscriptionId) => {
-      const subscription = subscriptions.get(subscriptionId.toLowerCase());
+      const subscription = tree.subscription(subscriptionId);
       return subscription === undefined ? [] : [subscription.managementGroup];
     },
-    revoke: (clientId, subscriptionId) => void revoked.add(`${clientId.toLowerCase()}|${subscriptionId.toLowerCase()}`),
-    restore: (clientId, subscriptionId) => void revoked.delete(`${clientId.toLowerCase()}|${subscriptionId.toLowerCase()}`),
-    grants: (application) => grants.get(application.clientId) ?? { consent: 'granted', directoryReader: false },
-    setGrants: (clientId, change) => {
-      const id = clientId.toLowerCase();
-      grants.set(id, { ...(grants.get(id) ?? { consent: 'granted', directoryReader: false }), ...change });
+    change: (subscriptionId, change) => {
+      decisions.forget();
+      tree.change(subscriptionId, change);
+    },
+    defineRole: (role) => {
+      decisions.forget();
+      roles.set(role.name.toLowerCase(), role);
+    },
+    assign: (clientId, scope, role) => {
+      decisions.forget();
+      const principal = application(clientId);
+      if (principal === undefined) return;
+      const added = assignmentOf(principal, scope, role);
+      assignments = [...assignments.filter(({ assignmentId }) => assignmentId !== added.assignmentId), added];
+    },
+    unassign: (clientId, { scope, role }) => {
+      decisions.forget();
+      const goes = (assignment: Assignment): boolean =>
+        assignment.clientId === clientId.toLowerCase() && same(assignment.scope, scope) && same(assignment.role, role);
+      const before = assignments.length;
+      assignments = assignments.filter((assignment) => !goes(assignment));
+      return before - assignments.length;
+    },
+    deny: (clientId, scope, what) => {
+      decisions.forget();
+      const principal = application(clientId);
+      if (principal === undefined) return;
+      const denyId = randomAt('deny-assignment', principal.clientId, scope.toLowerCase()).uuid();
+      const added = { denyId, principalId: principal.principalId, clientId: principal.clientId, scope, ...what };
+      denials = [...denials.filter((denial) => denial.denyId !== denyId), added];
+    },
+    liftDeny: (clientId, scope) => {
+      decisions.forget();
+      const before = denials.length;
+      denials = denials.filter((denial) => denial.clientId !== clientId.toLowerCase() || !same(denial.scope, scope));
+      return before - denials.length;
+    },
+    revoke: (clientId, subscriptionId) => {
+      decisions.forget();
+      revoked.add(`${clientId.toLowerCase()}|${subscriptionId.toLowerCase()}`);
+    },
+    restore: (clientId, subscriptionId) => {
+      decisions.forget();
+      revoked.delete(`${clientId.toLowerCase()}|${subscriptionId.toLowerCase()}`);
     },
   };
 }
 
-/** Azure's wildcard rule: `*` stands for any characters, matching ignores case. */
-export function actionMatches(pattern: string, action: string): boolean {
-  const expression = pattern
-    .split('*')
-    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, String.raw`\$&`))
-    .join('.*');
-  return new RegExp(`^${expression}$`, 'i').test(action);
+/** What was decided about whole subscriptions stays until an administrator changes anything: a page asks for thousands of them. */
+function createDecisions(): { of(key: string, decide: () => boolean): boolean; forget(): void } {
+  const known = new Map<string, boolean>();
+  return {
+    of: (key, decide) => {
+      const before = known.get(key);
+      if (before !== undefined) return before;
+      const decision = decide();
+      known.set(key, decision);
+      return decision;
+    },
+    forget: () => {
+      known.clear();
+    },
+  };
 }
 
-/** The subscription id in a scope, lower case. */
-export function subscriptionOf(scope: string): string | undefined {
-  return /^\/subscriptions\/([^/]+)/i.exec(scope)?.[1]?.toLowerCase();
+/** Equal whatever the casing; a missing wish matches everything. */
+function same(value: string, wanted: string | undefined): boolean {
+  return wanted === undefined || value.toLowerCase() === wanted.toLowerCase();
+}
+
+/** True where a deny assignment at the scope or below it takes something of the action away. */
+function concernsBelow(denial: DenyAssignment, scope: string, action: string): boolean {
+  const at = denial.scope.toLowerCase();
+  const lower = scope.toLowerCase();
+  const touches = denial.actions.some((pattern) => actionMatches(pattern, action) || actionMatches(action, pattern));
+  return touches && (at.startsWith(`${lower}/`) || action.includes('*'));
+}
+
+function assignmentOf({ clientId, principalId }: LabApplication, scope: string, role: string): Assignment {
+  const assignmentId = randomAt('role-assignment', clientId, scope.toLowerCase(), role.toLowerCase()).uuid();
+  return { assignmentId, principalId, clientId, scope, role };
 }

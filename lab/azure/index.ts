@@ -5,7 +5,7 @@ import { createFaultBook } from '../kit/faults.ts';
 import { createHttpsApp, type HttpsApp } from '../kit/https-app.ts';
 import { openPortMemory } from '../kit/ports.ts';
 import { createRequestLog } from '../kit/request-log.ts';
-import type { LabAuthority } from '../kit/tls.ts';
+import type { LabAuthority, LabCertificate } from '../kit/tls.ts';
 import { createAccess } from './access.ts';
 import { azureAdminHandlers } from './admin.ts';
 import { createArmAuthentication } from './arm/auth.ts';
@@ -14,9 +14,9 @@ import { patternOf } from './arm/pattern.ts';
 import { createArmHandler } from './arm/router.ts';
 import { ARM_ROUTES } from './arm/routes/index.ts';
 import { createReadThrottle } from './arm/throttle.ts';
+import { createEntra, type ManagedIdentityEndpoints } from './entra/index.ts';
 import { createSigningKeys } from './entra/keys.ts';
-import { registerEntra } from './entra/server.ts';
-import { createTokenIssuer } from './entra/tokens.ts';
+import { armAudience } from './entra/resources.ts';
 import { createEstateChanges, type Estate } from './estate/model.ts';
 import { openEstate } from './estate/open.ts';
 import { registerGraph } from './graph/server.ts';
@@ -51,12 +51,17 @@ export interface AzureLabInput {
   options?: AzureLabOptionsInput;
 }
 
-/** A running local Azure: three HTTPS servers, as the real one has three hosts. */
+/** A running local Azure: three HTTPS servers, as the real one has three hosts, and the identity endpoint of the host over HTTP. */
 export interface AzureLab {
-  urls: { authority: string; arm: string; graph: string };
+  urls: { authority: string; arm: string; graph: string; identity: string };
+  /** What a process finds in its environment where the host has a managed identity. */
+  managedIdentity: ManagedIdentityEndpoints;
   tenants: LabTenant[];
   close(): Promise<void>;
 }
+
+/** The names of the public cloud: a client in its default configuration, led here by its resolver alone, finds them in the certificate. */
+const PUBLIC_CLOUD_HOSTS = ['login.microsoftonline.com', 'management.azure.com', 'graph.microsoft.com'];
 
 /** Starts the local Azure: Entra, Azure Resource Manager with Resource Graph, and Microsoft Graph, over one estate. */
 export async function createAzureLab(input: AzureLabInput): Promise<AzureLab> {
@@ -66,20 +71,20 @@ export async function createAzureLab(input: AzureLabInput): Promise<AzureLab> {
   const [estate, keys, certificate, ports] = await Promise.all([
     openEstate(input.estate ?? 'company', changes),
     createSigningKeys(),
-    authority.issue({ hostNames: ['localhost', '127.0.0.1'] }),
+    authority.issue({ hostNames: ['localhost', '127.0.0.1', ...PUBLIC_CLOUD_HOSTS] }),
     openPortMemory(join(input.dir, 'azure')),
   ]);
   const access = createAccess(estate);
+  const throttle = createReadThrottle(options);
   const faults = createFaultBook('azure');
   const log = createRequestLog();
-  const urls = { authority: '', arm: '', graph: '' };
+  const urls = { authority: '', arm: '', graph: '', identity: '' };
 
-  const makeApp = (): HttpsApp =>
-    createHttpsApp({ certificate, clock, faults, log, patternOf: ({ url }) => patternOf(url), notFound, failed });
-  const servers = { authority: makeApp(), arm: makeApp(), graph: makeApp() };
-  const issuer = createTokenIssuer({ tenant: estate.tenant, access, keys, clock, options, ownResources: () => urls });
-  registerEntra(servers.authority, { tenant: estate.tenant, keys, issuer, clock, url: () => urls.authority });
-  registerGraph(servers.graph, { estate, access, keys, clock, url: () => urls.graph });
+  const makeApp = (tls: LabCertificate | undefined): HttpsApp =>
+    createHttpsApp({ certificate: tls, clock, faults, log, patternOf: ({ url }) => patternOf(url), notFound, failed });
+  const servers = { authority: makeApp(certificate), arm: makeApp(certificate), graph: makeApp(certificate), identity: makeApp(undefined) };
+  const entra = await createEntra({ estate, keys, clock, options, servers, urls });
+  registerGraph(servers.graph, { ...entra, keys, clock, url: () => urls.graph });
   const authentication = createArmAuthentication({
     tenant: estate.tenant,
     access,
@@ -87,15 +92,16 @@ export async function createAzureLab(input: AzureLabInput): Promise<AzureLab> {
     clock,
     authorityUrl: () => urls.authority,
     armUrl: () => urls.arm,
+    armAudience: () => armAudience(entra.authority.state.cloud),
   });
-  const handleArm = createArmHandler(
-    { estate, changes, access, clock, options, authentication, throttle: createReadThrottle(options), url: () => urls.arm },
-    [...ARM_ROUTES, resourceGraphRoute()],
-  );
+  const handleArm = createArmHandler({ estate, changes, access, clock, options, authentication, throttle, url: () => urls.arm }, [
+    ...ARM_ROUTES,
+    resourceGraphRoute(),
+  ]);
   servers.arm.app.all('/*', handleArm);
-  admin.register('/azure', azureAdminHandlers({ estate, changes, access, clock, faults, log, options }));
+  admin.register('/azure', azureAdminHandlers({ ...entra, estate, changes, access, throttle, clock, faults, log, options }));
 
-  for (const name of ['authority', 'arm', 'graph'] as const) {
+  for (const name of ['authority', 'arm', 'graph', 'identity'] as const) {
     const wanted = name === 'arm' ? (input.port ?? ports.wanted(name)) : ports.wanted(name);
     const { url, port } = await servers[name].listen({ port: wanted });
     urls[name] = url;
@@ -103,6 +109,7 @@ export async function createAzureLab(input: AzureLabInput): Promise<AzureLab> {
   }
   return {
     urls,
+    managedIdentity: entra.managedIdentity(),
     tenants: tenantsOf(estate, access),
     close: async () => {
       await Promise.all(Object.values(servers).map((server) => server.close()));

@@ -9,7 +9,8 @@ import type { RequestLog } from './request-log.ts';
 import type { LabCertificate } from './tls.ts';
 
 export interface HttpsAppOptions {
-  certificate: LabCertificate;
+  /** Undefined: plain HTTP, as the metadata service of a virtual machine speaks it. */
+  certificate: LabCertificate | undefined;
   clock: LabClock;
   faults: FaultBook;
   log: RequestLog;
@@ -31,7 +32,7 @@ export interface HttpsAppOptions {
 /** A fastify instance over TLS whose routes get the raw body: `request.body` is a Buffer, or undefined. */
 export interface HttpsApp {
   app: FastifyInstance<Server>;
-  /** Listens on 127.0.0.1, on the wanted port or a free one; returns `https://localhost:PORT` and the port. */
+  /** Listens on 127.0.0.1, on the wanted port or a free one; returns `https://localhost:PORT` (plain: `http://127.0.0.1:PORT`) and the port. */
   listen(options: { port?: number | undefined }): Promise<{ url: string; port: number }>;
   /** Stops listening and ends open connections. */
   close(): Promise<void>;
@@ -43,13 +44,8 @@ const MAX_HEADER_BYTES = 256 * 1024;
 
 /** Makes the server that both labs share: raw bodies, fault rules before the routes, every request counted. */
 export function createHttpsApp(options: HttpsAppOptions): HttpsApp {
-  const app: FastifyInstance<Server> = fastify({
-    https: { ...options.certificate, maxHeaderSize: MAX_HEADER_BYTES },
-    bodyLimit: options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES,
-    exposeHeadRoutes: false,
-    forceCloseConnections: true,
-    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
-  });
+  const { certificate } = options;
+  const app = openApp(options);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body);
@@ -63,13 +59,28 @@ export function createHttpsApp(options: HttpsAppOptions): HttpsApp {
     listen: async ({ port }) => {
       await app.ready();
       const actual = await listenOnLoopback(app.server, port);
-      return { url: `https://localhost:${String(actual)}`, port: actual };
+      return {
+        url: certificate === undefined ? `http://127.0.0.1:${String(actual)}` : `https://localhost:${String(actual)}`,
+        port: actual,
+      };
     },
     close: async () => {
       app.server.closeAllConnections();
       await app.close();
     },
   };
+}
+
+function openApp({ certificate, bodyLimitBytes = DEFAULT_BODY_LIMIT_BYTES }: HttpsAppOptions): FastifyInstance<Server> {
+  const common = {
+    bodyLimit: bodyLimitBytes,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
+  } as const;
+  if (certificate !== undefined) return fastify({ ...common, https: { ...certificate, maxHeaderSize: MAX_HEADER_BYTES } });
+  // Routes, hooks and listening are the same over both; only the type of the server underneath differs.
+  return fastify({ ...common, http: { maxHeaderSize: MAX_HEADER_BYTES } }) as unknown as FastifyInstance<Server>;
 }
 
 /** The raw body of a request; empty where none was sent. */

@@ -3,6 +3,7 @@ import type { Access, Operation } from './access.ts';
 import { asObject, flagIn, optionalText, raw, recordIn, recordNamed, tableNamed, textIn, writtenValues } from './admin-input.ts';
 import { deleteWithReferences } from './references.ts';
 import { deriveRoles, grantRole, holdersOf, membersOf, revokeRole } from './role-grants.ts';
+import { uninstallHandlers } from './play-uninstall.ts';
 import type { Row, Store } from './store.ts';
 
 const ACTOR = 'admin';
@@ -14,6 +15,7 @@ export function administratorHandlers({ store, access }: { store: Store; access:
     ...recordHandlers(store),
     ...roleHandlers(store),
     ...configurationHandlers(store),
+    ...uninstallHandlers(store),
     'POST /acl': (body) => {
       const operation = OPERATIONS.find((known) => known === body['operation']);
       if (operation === undefined) throw new AdminError(400, `"operation" is one of ${OPERATIONS.join(', ')}.`);

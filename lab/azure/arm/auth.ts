@@ -1,7 +1,6 @@
 import type { LabClock } from '../../kit/clock.ts';
 import type { Access } from '../access.ts';
 import type { SigningKeys } from '../entra/keys.ts';
-import { ARM_AUDIENCE } from '../entra/tokens.ts';
 import type { LabApplication, LabTenantInfo } from '../estate/model.ts';
 import { ArmError } from './errors.ts';
 
@@ -17,6 +16,8 @@ interface Context {
   clock: LabClock;
   authorityUrl: () => string;
   armUrl: () => string;
+  /** ARM's own identifier in the cloud of the authority (azure.md §3.5). */
+  armAudience: () => string;
 }
 
 /** Checks bearer tokens as ARM does: signature, expiry by lab time, audience, issuer's tenant. */
@@ -48,11 +49,12 @@ export function createArmAuthentication(context: Context): ArmAuthentication {
         throw refused('ExpiredAuthenticationToken', expired, 'The access token expired.');
       }
       const audience = String(claims.aud).replace(/\/$/, '');
-      if (audience !== ARM_AUDIENCE && audience !== context.armUrl()) {
+      const own = context.armAudience();
+      if (audience !== own && audience !== context.armUrl()) {
         throw refused(
           'InvalidAuthenticationTokenAudience',
           `The access token has been obtained for wrong audience or resource '${String(claims.aud)}'. It should exactly match with one of the allowed audiences ` +
-            `'${ARM_AUDIENCE}/','${ARM_AUDIENCE}','${context.armUrl()}/','${context.armUrl()}'.`,
+            `'${own}/','${own}','${context.armUrl()}/','${context.armUrl()}'.`,
           'The access token has been obtained from wrong audience or resource.',
         );
       }

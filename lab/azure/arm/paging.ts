@@ -38,7 +38,7 @@ export function pageOf(request: PageRequest, rows: Rows<Json>, style: PageStyle)
   const link = nextLink(request, cursor, end, rows.size);
   const linkKey = style.linkKey ?? 'nextLink';
   if (link !== undefined) return { value, [linkKey]: link };
-  return style.endsWithNull === true ? { value, [linkKey]: null } : { value };
+  return style.endsWithNull === true || request.options.pageQuirk === 'null-at-end' ? { value, [linkKey]: null } : { value };
 }
 
 function nextLink(request: PageRequest, cursor: PageCursor, end: number, size: number): string | undefined {

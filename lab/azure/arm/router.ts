@@ -41,6 +41,8 @@ export interface ArmCall {
   readonly path: ArmPath;
   /** Path as sent, without the query. */
   readonly rawPath: string;
+  /** `https://host` as the client called it: links lead back there, whatever name it used. */
+  readonly origin: string;
   readonly query: URLSearchParams;
   readonly apiVersion: string;
   readonly contentType: string;
@@ -98,6 +100,7 @@ async function answerCall(services: ArmServices, byType: Map<string, ArmRoute[]>
     principal,
     path,
     rawPath: pathname,
+    origin: request.headers.host === undefined ? services.url() : `https://${request.headers.host}`,
     query: searchParams,
     apiVersion,
     contentType: request.headers['content-type'] ?? '',
@@ -117,35 +120,24 @@ function findRoute(byType: Map<string, ArmRoute[]>, path: ArmPath, method: strin
 }
 
 /** A subscription that the tenant does not have is not found; one the principal may not read is forbidden. */
-function authorise({ estate, access }: ArmServices, principal: LabApplication, path: ArmPath, route: ArmRoute): void {
+function authorise({ access }: ArmServices, principal: LabApplication, path: ArmPath, route: ArmRoute): void {
   const subscription = subscriptionOf(path.scope);
-  if (subscription !== undefined && !estate.subscriptions.some(({ subscriptionId }) => subscriptionId.toLowerCase() === subscription)) {
-    throw subscriptionNotFound(subscription);
-  }
+  if (subscription !== undefined && access.subscription(subscription) === undefined) throw subscriptionNotFound(subscription);
   if (route.action === null) return;
   if (!access.allows(principal, path.scope === '' ? '/' : path.scope, route.action)) {
     throw authorizationFailed(principal.clientId, principal.principalId, route.action, path.scope === '' ? '/' : path.scope);
   }
 }
 
-/** Microsoft.Security reports its own counter, the rest of ARM the subscription's or the tenant's (azure.md §1.11). */
 function takeRead({ throttle, estate }: ArmServices, principal: LabApplication, path: ArmPath): Record<string, string> {
-  const subscription = subscriptionOf(path.scope);
-  const left = throttle.take(
-    subscription === undefined ? { kind: 'tenant', id: estate.tenant.tenantId } : { kind: 'subscription', id: subscription },
-    principal.principalId,
-  );
-  if (subscription === undefined) return { 'x-ms-ratelimit-remaining-tenant-reads': String(left) };
-  const security = path.resourceType.toLowerCase().startsWith('microsoft.security/');
-  return {
-    [security ? 'x-ms-ratelimit-remaining-subscription-resource-requests' : 'x-ms-ratelimit-remaining-subscription-reads']: String(left),
-  };
+  const { principalId } = principal;
+  return throttle.take({ subscriptionId: subscriptionOf(path.scope), tenantId: estate.tenant.tenantId, principalId, path });
 }
 
 /** One page of a list, answered to this call. */
 export function listAnswer(call: ArmCall, rows: Rows<Json>, style: PageStyle): ArmAnswer {
-  const { services, rawPath, query } = call;
-  return { body: pageOf({ origin: services.url(), path: rawPath, query, options: services.options }, rows, style) };
+  const { services, origin, rawPath, query } = call;
+  return { body: pageOf({ origin, path: rawPath, query, options: services.options }, rows, style) };
 }
 
 function sendJson(reply: FastifyReply, status: number, body: JsonObject, headers: Readonly<Record<string, string>> = {}): FastifyReply {

@@ -10,15 +10,16 @@ export interface SigningKeys {
   verify(token: string): Promise<JWTPayload | undefined>;
 }
 
-/** Makes an RS256 key pair. */
-export async function createSigningKeys(): Promise<SigningKeys> {
+/** Makes an RS256 key pair; `certificate: false` leaves out what names a certificate, as a Kubernetes issuer does. */
+export async function createSigningKeys({ certificate = true }: { certificate?: boolean } = {}): Promise<SigningKeys> {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = await exportJWK(publicKey);
   const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url').slice(0, 27);
-  const published: JWK = { ...jwk, kid, x5t: kid, use: 'sig' };
+  const named = certificate ? { kid, x5t: kid } : { kid };
+  const published: JWK = { ...jwk, ...named, use: 'sig' };
   return {
     jwks: () => ({ keys: [published] }),
-    sign: (claims) => new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', x5t: kid, kid }).sign(privateKey),
+    sign: (claims) => new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', ...named }).sign(privateKey),
     verify: async (token) => {
       try {
         // Lab time decides about expiry, and each resource has its own error for it: here the moment is the token's own.

@@ -1,13 +1,11 @@
 import type { Json, JsonObject } from '../json.ts';
+import { createContentChanges, type ContentChanges, type RemovalTarget } from './content-changes.ts';
 
 /** A list whose items are made when they are asked for, so that no estate has to fit into memory. */
 export interface Rows<T = JsonObject> {
   readonly size: number;
-  at(index: number): T;
+  readonly at: (index: number) => T;
 }
-
-/** What the principal was given on Microsoft Graph: azure.md §2.3. */
-export type ConsentState = 'granted' | 'delegated-only' | 'no-consent';
 
 export type RoleName = 'Reader' | 'Security Reader';
 
@@ -67,6 +65,8 @@ export interface GraphPartition {
   readonly table: 'resources' | 'resourcecontainers' | 'securityresources';
   /** The subscription whose readers see it; null: visible at management-group and tenant scope only. */
   readonly subscriptionId: string | null;
+  /** What all lower-case ids in it start with, where that is known: partitions with different prefixes need not be merged. */
+  readonly idPrefix?: string;
   /** Columns (dotted) that have this value in every row; null says that no row has the column. */
   readonly constants: ReadonlyMap<string, Json>;
   readonly rows: Rows;
@@ -161,16 +161,41 @@ export interface StatusFlip {
 /** What an operator changed while the lab runs; estates read it, the admin API writes it. */
 export interface EstateChanges {
   readonly flips: StatusFlip[];
-  /** Plan tiers that differ from the estate's own. */
-  readonly planTiers: Map<string, 'Free' | 'Standard'>;
+  /** Tiers of all plans of a subscription, where they differ from the estate's own. */
+  readonly planTiers: Map<string, PlanTier>;
+  /** Tiers of single plans, by `subscription|plan` in lower case; they come before `planTiers`. */
+  readonly namedPlanTiers: Map<string, PlanTier>;
+  /** Subscriptions that did not opt in to Foundational CSPM: nothing is assessed there (azure.md §0.4). */
+  readonly unassessed: Set<string>;
+  /** Subscriptions that Resource Graph does not know yet, while ARM does (azure.md §1.9). */
+  readonly graphUnaware: Set<string>;
+  /** What was taken away, added and re-keyed. */
+  readonly content: ContentChanges;
   /** Another number, other casings of the ids in rows: Azure changed them before, and two answers need not agree (azure.md §1.9). */
   spelling: number;
   /** Rises with every change: cached totals belong to one revision. */
   revision: number;
 }
 
+export type PlanTier = 'Free' | 'Standard';
+
 export function createEstateChanges(): EstateChanges {
-  return { flips: [], planTiers: new Map(), spelling: 0, revision: 0 };
+  return {
+    flips: [],
+    planTiers: new Map(),
+    namedPlanTiers: new Map(),
+    unassessed: new Set(),
+    graphUnaware: new Set(),
+    content: createContentChanges(),
+    spelling: 0,
+    revision: 0,
+  };
+}
+
+/** The tier of one Defender plan of a subscription; `usual` is the estate's own. */
+export function planTierOf(changes: EstateChanges, subscriptionId: string, plan: string, usual: PlanTier): PlanTier {
+  const subscription = subscriptionId.toLowerCase();
+  return changes.namedPlanTiers.get(`${subscription}|${plan.toLowerCase()}`) ?? changes.planTiers.get(subscription) ?? usual;
 }
 
 /** One Azure tenant as far as this lab serves it. Rows are in wire form of the newest api-version. */
@@ -190,32 +215,48 @@ export interface Estate {
   /** Built-in metadata of the tenant, in list order; the cap is applied where it is served. */
   readonly assessmentMetadata: readonly JsonObject[];
   /** Metadata that only this subscription has. */
-  customMetadata(subscriptionId: string): readonly JsonObject[];
+  readonly customMetadata: (subscriptionId: string) => readonly JsonObject[];
 
-  securityStandards(scope: string): readonly JsonObject[];
-  standardAssignments(scope: string): readonly JsonObject[];
-  customRecommendations(scope: string): readonly JsonObject[];
-  regulatoryStandards(subscriptionId: string): readonly RegulatoryStandard[];
-  pricings(scope: string): readonly JsonObject[];
-  securityConnectors(subscriptionId: string): readonly JsonObject[];
+  readonly securityStandards: (scope: string) => readonly JsonObject[];
+  readonly standardAssignments: (scope: string) => readonly JsonObject[];
+  readonly customRecommendations: (scope: string) => readonly JsonObject[];
+  readonly regulatoryStandards: (subscriptionId: string) => readonly RegulatoryStandard[];
+  readonly pricings: (scope: string) => readonly JsonObject[];
+  readonly securityConnectors: (subscriptionId: string) => readonly JsonObject[];
 
   /** The assessments list of a subscription. No order is documented (azure.md §4), and none is kept. */
-  assessments(subscriptionId: string): Rows;
+  readonly assessments: (subscriptionId: string) => Rows;
   /** One assessment by its resource (case-insensitive) and key. */
-  findAssessment(resourceId: string, key: string): JsonObject | undefined;
-  subAssessments(subscriptionId: string): readonly JsonObject[];
+  readonly findAssessment: (resourceId: string, key: string) => JsonObject | undefined;
+  readonly subAssessments: (subscriptionId: string) => readonly JsonObject[];
   /** What `GET /subscriptions/{id}/resources` lists. */
-  resources(subscriptionId: string): Rows;
+  readonly resources: (subscriptionId: string) => Rows;
   /** Tags of a scope, for `Microsoft.Resources/tags/default`; undefined where the lab has no such scope. */
-  tagsOf(scope: string): JsonObject | undefined;
+  readonly tagsOf: (scope: string) => JsonObject | undefined;
 
-  graphPartitions(subscriptionIds: readonly string[]): readonly GraphPartition[];
+  readonly graphPartitions: (subscriptionIds: readonly string[]) => readonly GraphPartition[];
   /** Rows of no subscription: cvedetails (azure.md §1.7). */
-  tenantGraphPartitions(): readonly GraphPartition[];
+  readonly tenantGraphPartitions: () => readonly GraphPartition[];
 
+  /** Undefined where the content cannot be changed. */
+  readonly content?: EstateContent;
   /** True where the subscription has a paid plan: without one the regulatory lists answer 400 (azure.md §1.8). */
-  hasPaidPlan(subscriptionId: string): boolean;
-  truth(scope: { subscriptionIds: readonly string[]; managementGroups: readonly string[]; metadataCap: number }): EstateTruth;
+  readonly hasPaidPlan: (subscriptionId: string) => boolean;
+  readonly truth: (scope: { subscriptionIds: readonly string[]; managementGroups: readonly string[]; metadataCap: number }) => EstateTruth;
+}
+
+/** A part of an estate that an administrator may name. */
+export interface NamedPart {
+  readonly subscriptionId: string;
+  readonly target: Extract<RemovalTarget, { kind: 'assessment' | 'resource' }>;
+}
+
+/** What the content of an estate can be changed by; a recorded one stays as it was recorded. */
+export interface EstateContent {
+  /** The resource or assessment with this id (case-insensitive), be it there or gone. */
+  readonly locate: (id: string) => NamedPart | undefined;
+  /** True for a key that a recommendation has now; individual recommendations have no static keys (azure.md §0.2). */
+  readonly isKey: (key: string) => boolean;
 }
 
 /** Rows over an array that is already there. */
@@ -230,7 +271,17 @@ export function rowsOf<T>(items: readonly T[]): Rows<T> {
   };
 }
 
-/** Several lists read as one. */
+/** Rows made of other rows when they are asked for. */
+export function mappedRows<T, U>(rows: Rows<T>, make: (row: T) => U): Rows<U> {
+  return {
+    get size() {
+      return rows.size;
+    },
+    at: (index) => make(rows.at(index)),
+  };
+}
+
+/** Several lists read as one, as long as they are now. */
 export function concatRows<T>(parts: readonly Rows<T>[]): Rows<T> {
   const ends: number[] = [];
   let size = 0;
@@ -251,11 +302,16 @@ export function concatRows<T>(parts: readonly Rows<T>[]): Rows<T> {
 
 /** Index of the first running total that is greater than `index`: which part a position lies in. */
 export function firstEndAbove(ends: ArrayLike<number>, index: number): number {
+  return firstIndexWhere(ends.length, (position) => (ends[position] ?? 0) > index);
+}
+
+/** The first index below `size` that meets a condition which, once met, stays met; `size` where none does. */
+export function firstIndexWhere(size: number, holds: (index: number) => boolean): number {
   let low = 0;
-  let high = ends.length;
+  let high = size;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((ends[middle] ?? 0) > index) high = middle;
+    if (holds(middle)) high = middle;
     else low = middle + 1;
   }
   return low;

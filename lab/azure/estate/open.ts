@@ -1,12 +1,12 @@
 import { COMPANY_ASSESSMENTS, COMPANY_PROFILE } from './company.ts';
 import { createGeneratedEstate } from './generated/index.ts';
-import { BENCH_PROFILE } from './generated/profile.ts';
+import { profileFor } from './large.ts';
 import type { Estate, EstateChanges } from './model.ts';
 import { overlapProfile } from './overlap.ts';
 import { loadRecordings } from './recordings/index.ts';
 
 /**
- * Opens an estate by its name: `company` (the default), `generated:<seed>:<assessments>`,
+ * Opens an estate by its name: `company` (the default), `generated:<seed>:<assessments>` (above 50,000 a subscription per thousand),
  * `overlap:<seed>:<assessments>:<deployments>[:<percent>]`, `recordings:<dir>`.
  * Throws where the name is none of these, or where a recorded file is missing.
  */
@@ -17,7 +17,8 @@ export async function openEstate(spec: string, changes: EstateChanges): Promise<
   const generated = /^generated:([^:]+):(\d+)$/.exec(spec);
   if (generated !== null) {
     const [, seed = '', assessments = ''] = generated;
-    return createGeneratedEstate({ name: spec, profile: BENCH_PROFILE, seed, assessments: Number(assessments), changes });
+    const profile = profileFor(Number(assessments));
+    return createGeneratedEstate({ name: spec, profile, seed, assessments: Number(assessments), changes });
   }
   const overlap = /^overlap:([^:]+):(\d+):(\d+)(?::(\d+))?$/.exec(spec);
   if (overlap !== null) {

@@ -1,19 +1,12 @@
 import type { GraphPartition } from '../estate/model.ts';
-import { textAt, type Json, type JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../json.ts';
 import { ArmError } from '../arm/errors.ts';
 import { compareValues, decide, evaluate, expandedValues, holds } from './evaluate.ts';
+import { inIdOrder, inPartitionOrder, type Candidate, type Position } from './order.ts';
 import type { Expression, NamedExpression, Operator, Query } from './syntax.ts';
 
 /** Above this many rows a query that has to hold its result is refused, as the service refuses what is too large. */
 const HELD_ROWS_LIMIT = 250_000;
-
-/** Where a page starts. The service's own tokens are opaque too. */
-export type Position =
-  | { readonly kind: 'start' }
-  /** After this lower-case id, and after so many rows that share it. */
-  | { readonly kind: 'after-id'; readonly id: string; readonly ties: number }
-  | { readonly kind: 'partition'; readonly partition: number; readonly row: number }
-  | { readonly kind: 'offset'; readonly offset: number };
 
 export interface Page {
   readonly rows: JsonObject[];
@@ -46,6 +39,8 @@ export interface Execution {
   readonly skip: number;
   readonly from: Position;
   readonly totals: { readonly cache: TotalsCache; readonly key: string };
+  /** Pages after the first lose a row where the query is not ordered by id: its skip token is not reliable (azure.md §1.9). */
+  readonly losesUnordered: boolean;
 }
 
 /**
@@ -107,7 +102,7 @@ function redefinesId(operator: Operator): boolean {
 function streamedPage(execution: Execution, plan: Plan): Page {
   const candidates = candidatesOf(execution.partitions, plan.conditions);
   const totalRecords = totalOf(execution, candidates, plan);
-  const source = plan.orderedById ? inIdOrder(candidates, execution.from) : inPartitionOrder(candidates, execution.from);
+  const source = plan.orderedById ? inIdOrder(candidates, execution.from) : inPartitionOrder(candidates, unorderedStart(execution));
   const rows: JsonObject[] = [];
   let last: Position | undefined;
   for (const { row, position } of source) {
@@ -120,11 +115,8 @@ function streamedPage(execution: Execution, plan: Plan): Page {
   return { rows, totalRecords, next: undefined };
 }
 
-interface Candidate {
-  readonly index: number;
-  readonly partition: GraphPartition;
-  /** What is left to ask of each row. */
-  readonly conditions: readonly Expression[];
+function unorderedStart({ from, losesUnordered }: Execution): Position {
+  return losesUnordered && from.kind === 'partition' ? { ...from, row: from.row + 1 } : from;
 }
 
 function candidatesOf(partitions: readonly GraphPartition[], conditions: readonly Expression[]): Candidate[] {
@@ -157,86 +149,6 @@ function totalOf(execution: Execution, candidates: readonly Candidate[], plan: P
   return total;
 }
 
-interface SourceRow {
-  readonly row: JsonObject;
-  readonly position: Position;
-}
-
-function* inPartitionOrder(candidates: readonly Candidate[], from: Position): Generator<SourceRow> {
-  const start = from.kind === 'partition' ? from : { partition: -1, row: -1 };
-  for (const { index, partition, conditions } of candidates) {
-    if (index < start.partition) continue;
-    for (let row = index === start.partition ? start.row + 1 : 0; row < partition.rows.size; row += 1) {
-      const value = partition.rows.at(row);
-      if (conditions.every((condition) => holds(condition, value)))
-        yield { row: value, position: { kind: 'partition', partition: index, row } };
-    }
-  }
-}
-
-/** Merges the partitions, each of which is in order by lower-case id. */
-function* inIdOrder(candidates: readonly Candidate[], from: Position): Generator<SourceRow> {
-  const after = from.kind === 'after-id' ? from : undefined;
-  const heads = candidates.map((candidate) => headOf(candidate, after?.id));
-  let lastId = after?.id ?? '';
-  let ties = 0;
-  let skipTies = after?.ties ?? 0;
-  for (;;) {
-    let smallest: Head | undefined;
-    for (const head of heads) {
-      if (head.current !== undefined && (smallest === undefined || head.id < smallest.id)) smallest = head;
-    }
-    if (smallest?.current === undefined) return;
-    const { current: row, id } = smallest;
-    ties = id === lastId ? ties + 1 : 1;
-    lastId = id;
-    advance(smallest);
-    if (skipTies > 0 && id === after?.id) {
-      skipTies -= 1;
-      continue;
-    }
-    yield { row, position: { kind: 'after-id', id, ties } };
-  }
-}
-
-interface Head {
-  readonly candidate: Candidate;
-  next: number;
-  current: JsonObject | undefined;
-  id: string;
-}
-
-/** Starts at the first row whose id is not below `fromId`: rows with that very id may be partly read. */
-function headOf(candidate: Candidate, fromId: string | undefined): Head {
-  const head: Head = { candidate, next: fromId === undefined ? 0 : lowerBound(candidate, fromId), current: undefined, id: '' };
-  advance(head);
-  return head;
-}
-
-function advance(head: Head): void {
-  const { rows } = head.candidate.partition;
-  while (head.next < rows.size) {
-    const row = rows.at(head.next);
-    head.next += 1;
-    if (!head.candidate.conditions.every((condition) => holds(condition, row))) continue;
-    head.current = row;
-    head.id = textAt(row, 'id').toLowerCase();
-    return;
-  }
-  head.current = undefined;
-}
-
-function lowerBound({ partition }: Candidate, id: string): number {
-  let low = 0;
-  let high = partition.rows.size;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (textAt(partition.rows.at(middle), 'id').toLowerCase() < id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** The row after extend, project and where; undefined where a condition drops it. */
 function applyRowwise(row: JsonObject, operators: readonly Operator[]): JsonObject | undefined {
   let current = row;
@@ -264,14 +176,7 @@ function columnsOf(columns: readonly NamedExpression[], row: JsonObject): JsonOb
 }
 
 function heldPage(execution: Execution): Page {
-  const plan = planOf(execution.query.operators);
-  const candidates = candidatesOf(execution.partitions, plan.conditions);
-  let rows: JsonObject[] = [];
-  for (const { row } of inPartitionOrder(candidates, { kind: 'start' })) {
-    if (rows.length >= HELD_ROWS_LIMIT) throw tooLarge();
-    rows.push(row);
-  }
-  for (const operator of execution.query.operators.slice(plan.conditions.length)) rows = applyHeld(rows, operator);
+  const rows = resultRows(execution);
   const offset = execution.from.kind === 'offset' ? execution.from.offset : execution.skip;
   const end = offset + execution.top;
   return {
@@ -279,6 +184,59 @@ function heldPage(execution: Execution): Page {
     totalRecords: rows.length,
     next: end < rows.length ? { kind: 'offset', offset: end } : undefined,
   };
+}
+
+/** The whole result of a query; ArmError 400 where it is more than can be held. Rows that are only counted are not held. */
+export function resultRows({ query, partitions }: Pick<Execution, 'query' | 'partitions'>): JsonObject[] {
+  const plan = planOf(query.operators);
+  const candidates = candidatesOf(partitions, plan.conditions);
+  const operators = query.operators.slice(plan.conditions.length);
+  const first = operators.findIndex((operator) => !ROWWISE.has(operator.kind));
+  const rowwise = first === -1 ? operators : operators.slice(0, first);
+  const [next, ...later] = first === -1 ? [] : operators.slice(first);
+  if (next?.kind === 'summarize') {
+    const counted = rowwise.length === 0 ? countedByConstants(candidates, next) : undefined;
+    return later.reduce(applyHeld, counted ?? summarize(rowsThrough(candidates, rowwise), next));
+  }
+  const rows: JsonObject[] = [];
+  for (const row of rowsThrough(candidates, rowwise)) {
+    if (rows.length >= HELD_ROWS_LIMIT) throw tooLarge();
+    rows.push(row);
+  }
+  return (next === undefined ? [] : [next, ...later]).reduce(applyHeld, rows);
+}
+
+const ROWWISE: ReadonlySet<Operator['kind']> = new Set(['where', 'extend', 'project', 'project-away']);
+
+function* rowsThrough(candidates: readonly Candidate[], operators: readonly Operator[]): Generator<JsonObject> {
+  for (const { row } of inPartitionOrder(candidates, { kind: 'start' })) {
+    const result = applyRowwise(row, operators);
+    if (result !== undefined) yield result;
+  }
+}
+
+/** Counts by columns that are the same in all rows of each partition: no row has to be made for that. */
+function countedByConstants(candidates: readonly Candidate[], operator: Summarize): JsonObject[] | undefined {
+  if (operator.aggregates.some((aggregate) => aggregate.function !== 'count')) return undefined;
+  const groups = new Map<string, { key: JsonObject; count: number }>();
+  for (const { partition, conditions } of candidates) {
+    const key: Record<string, Json> = {};
+    for (const { name, expression } of operator.by) {
+      const constant = expression.kind === 'path' ? partition.constants.get(expression.path.join('.')) : undefined;
+      if (constant === undefined) return undefined;
+      key[name] = constant;
+    }
+    if (conditions.length > 0) return undefined;
+    const text = JSON.stringify(key);
+    const group = groups.get(text) ?? { key, count: 0 };
+    group.count += partition.rows.size;
+    groups.set(text, group);
+  }
+  if (operator.by.length === 0 && groups.size === 0) return undefined;
+  return [...groups.values()].map(({ key, count }) => ({
+    ...key,
+    ...Object.fromEntries(operator.aggregates.map(({ name }) => [name, count])),
+  }));
 }
 
 function tooLarge(): ArmError {
@@ -312,7 +270,9 @@ function applyHeld(rows: JsonObject[], operator: Operator): JsonObject[] {
   }
 }
 
-function summarize(rows: JsonObject[], { aggregates, by }: Extract<Operator, { kind: 'summarize' }>): JsonObject[] {
+type Summarize = Extract<Operator, { kind: 'summarize' }>;
+
+function summarize(rows: Iterable<JsonObject>, { aggregates, by }: Summarize): JsonObject[] {
   const groups = new Map<string, { key: JsonObject; count: number; distinct: Set<string>[] }>();
   for (const row of rows) {
     const key = columnsOf(by, row);

@@ -77,7 +77,10 @@ export function call(test: TestLab, url: string, { method = 'GET', headers = {},
   });
 }
 
-export type TokenForm = Partial<Record<'client_id' | 'client_secret' | 'grant_type' | 'scope', string>>;
+/** Fields of a token request; undefined leaves one out. */
+export type TokenForm = Partial<
+  Record<'client_id' | 'client_secret' | 'client_assertion' | 'client_assertion_type' | 'grant_type' | 'scope', string | undefined>
+>;
 
 /** `POST /{tenant}/oauth2/v2.0/token` as deployment A unless the form says otherwise. */
 export function requestToken(test: TestLab, form: TokenForm = {}, tenantId?: string): Promise<Answer> {
@@ -92,8 +95,32 @@ export function requestToken(test: TestLab, form: TokenForm = {}, tenantId?: str
   return call(test, `${test.lab.urls.authority}/${tenantId ?? a.tenantId}/oauth2/v2.0/token`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
+    body: new URLSearchParams(Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined)).toString(),
   });
+}
+
+/** The same with a signed assertion in place of the secret. */
+export function requestTokenWithAssertion(test: TestLab, assertion: string, form: TokenForm = {}): Promise<Answer> {
+  return requestToken(test, {
+    client_secret: undefined,
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: assertion,
+    ...form,
+  });
+}
+
+/** What an administrator of Entra does to deployment A: `POST /azure/change` (lab/azure/admin-entra.ts). */
+export async function changeEntra(test: TestLab, changes: Record<string, object>): Promise<void> {
+  const { clientId } = test.tenant('A');
+  const body = Object.fromEntries(Object.entries(changes).map(([name, change]) => [name, { clientId, ...change }]));
+  const answer = await admin(test, 'POST', '/azure/change', body);
+  if (answer.status !== 200) throw new Error(`${String(answer.status)} ${JSON.stringify(answer.body)}`);
+}
+
+/** Deployment A as the directory holds it. */
+export async function registrationOf(test: TestLab): Promise<Wire> {
+  const { body } = await admin(test, 'GET', '/azure/directory');
+  return (body.applications as Wire[]).find(({ deployment }) => deployment === 'A');
 }
 
 /** A bearer header of a deployment for ARM or Graph. */
@@ -170,4 +197,10 @@ export async function admin(test: TestLab, method: string, path: string, body?: 
   });
   const text = await response.text();
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+/** `POST /azure/change`; fails where the admin API refuses it. */
+export async function change(test: TestLab, body: unknown): Promise<void> {
+  const answer = await admin(test, 'POST', '/azure/change', body);
+  if (answer.status !== 200) throw new Error(`${String(answer.status)} ${JSON.stringify(answer.body)}`);
 }

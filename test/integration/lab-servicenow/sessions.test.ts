@@ -65,10 +65,10 @@ describe('sessions (servicenow.md §5.8)', () => {
     await expect(statusesOf(times(4, () => started.get(TESTS, shared)))).resolves.toEqual([200, 200, 200, 200]);
     const inARowMs = performance.now() - startedMs;
     expect(inARowMs).toBeGreaterThanOrEqual(400);
-    await ask(started, 'POST', '/latency', { perRequestMs: 400 });
+    await ask(started, 'POST', '/latency', { perRequestMs: 1_000 });
     const besideMs = performance.now();
     await statusesOf(times(4, () => started.get(TESTS)));
-    expect(performance.now() - besideMs).toBeLessThan(4 * 400);
+    expect(performance.now() - besideMs).toBeLessThan(4 * 1_000);
   });
 
   it('more than 10 queued: 202, and no work is done', async () => {

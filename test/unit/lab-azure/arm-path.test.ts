@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { actionMatches } from '../../../lab/azure/access.ts';
+import { actionMatches } from '../../../lab/azure/rbac/roles.ts';
 import { parseArmPath } from '../../../lab/azure/arm/path.ts';
 import { patternOf } from '../../../lab/azure/arm/pattern.ts';
 

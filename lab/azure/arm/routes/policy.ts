@@ -1,6 +1,6 @@
 import { subscriptionOf, type Access } from '../../access.ts';
 import { rowsOf } from '../../estate/model.ts';
-import { textAt, type JsonObject } from '../../json.ts';
+import { arrayAt, objectAt, textAt, type JsonObject } from '../../json.ts';
 import { badRequest, notFound } from '../errors.ts';
 import { readTop } from '../paging.ts';
 import { managementGroupOf, scopeKindOf, type ScopeKind } from '../path.ts';
@@ -29,6 +29,8 @@ export function policyRoutes(): readonly ArmRoute[] {
       'policy set definition',
       (call) => call.services.estate.policySetDefinitions,
     ),
+    ...versionRoutes('policyDefinitions', (call) => call.services.estate.policyDefinitions),
+    ...versionRoutes('policySetDefinitions', (call) => call.services.estate.policySetDefinitions),
     ...appliedRoutes(
       'policyAssignments',
       ASSIGNMENT_VERSIONS,
@@ -71,6 +73,48 @@ function definitionRoutes(type: string, missingCode: string, noun: string, sourc
       },
     },
   ];
+}
+
+/** The versions of one definition: those it names, else the one it is (examples/azure/policy, listPolicyDefinitionVersions). */
+function versionRoutes(type: string, source: Source): ArmRoute[] {
+  const resourceType = `Microsoft.Authorization/${type}/versions`;
+  const common = { resourceType, scopes: VIEWS, apiVersions: DEFINITION_VERSIONS, action: `Microsoft.Authorization/${type}/read` };
+  return [
+    {
+      ...common,
+      form: 'list',
+      handle: (call) => listAnswer(call, rowsOf(versionsIn(call, type, source)), { pageSize: call.services.options.pageSizes.policies }),
+    },
+    {
+      ...common,
+      form: 'item',
+      handle: (call) => {
+        const [, version = ''] = call.path.names;
+        const row = versionsIn(call, type, source).find((candidate) => candidate.name === version);
+        if (row === undefined) throw notFound('PolicyDefinitionVersionNotFound', `The version '${version}' could not be found.`);
+        return { body: row };
+      },
+    },
+  ];
+}
+
+function versionsIn(call: ArmCall, type: string, source: Source): JsonObject[] {
+  const [name = ''] = call.path.names;
+  const home = call.path.scope.toLowerCase();
+  const row = source(call).find(
+    (candidate) => homeOf(candidate) === home && textAt(candidate, 'name').toLowerCase() === name.toLowerCase(),
+  );
+  if (row === undefined) throw notFound('PolicyDefinitionNotFound', `The definition '${name}' could not be found.`);
+  const properties = objectAt(row, 'properties');
+  const current = textAt(properties, 'version') || textAt(properties, 'metadata', 'version') || '1.0.0';
+  const named = arrayAt(properties, 'versions').filter((version) => typeof version === 'string');
+  return (named.length === 0 ? [current] : named).map((version) => ({
+    ...row,
+    properties: { ...properties, version, versions: undefined },
+    id: `${textAt(row, 'id')}/versions/${version}`,
+    type: `Microsoft.Authorization/${type}/versions`,
+    name: version,
+  }));
 }
 
 /** Assignments and exemptions: what applies at a scope, from above and, unless the filter says otherwise, from below. */

@@ -2,6 +2,7 @@ import { concatRows, type Rows } from '../../estate/model.ts';
 import { objectAt, textAt, type JsonObject } from '../../json.ts';
 import { badRequest, notFound } from '../errors.ts';
 import { managementGroupOf } from '../path.ts';
+import { withRowQuirks } from '../row-quirks.ts';
 import { listAnswer, type ArmCall, type ArmRoute } from '../router.ts';
 
 const COMMON = {
@@ -20,7 +21,10 @@ export function assessmentRoutes(): readonly ArmRoute[] {
       handle: (call) => {
         const all = assessmentsInScope(call);
         // The list takes api-version and nothing else: no $expand, so neither links nor metadata.
-        const rows: Rows = { size: all.size, at: (index) => inVersion(withoutExpansions(all.at(index)), call.apiVersion) };
+        const rows: Rows = {
+          size: all.size,
+          at: (index) => withRowQuirks(inVersion(withoutExpansions(all.at(index)), call.apiVersion), call.services.options),
+        };
         return listAnswer(call, rows, { pageSize: call.services.options.pageSizes.assessments });
       },
     },
@@ -34,27 +38,26 @@ export function assessmentRoutes(): readonly ArmRoute[] {
         const row = call.services.estate.findAssessment(call.path.scope, key);
         if (row === undefined)
           throw notFound('ResourceNotFound', `The assessment '${key}' was not found on resource '${call.path.scope}'.`);
-        return { body: inVersion(expanded(call, row, expansions), call.apiVersion) };
+        return { body: withRowQuirks(inVersion(expanded(call, row, expansions), call.apiVersion), call.services.options) };
       },
     },
   ];
 }
 
-/** The subscriptions a list call reads: the one in its scope, or the visible ones of its management group. */
-export function subscriptionsInScope(call: ArmCall): string[] {
+/** The subscriptions a list call reads: the one in its scope, or those of its management group where the principal may do the same. */
+export function subscriptionsInScope(call: ArmCall, action: string): string[] {
   const { access } = call.services;
   if (call.path.scopeKind === 'managementGroup') {
-    const visible = new Set(access.visibleSubscriptions(call.principal).map(({ subscriptionId }) => subscriptionId));
     return access
       .subscriptionsUnder(managementGroupOf(call.path.scope))
       .map(({ subscriptionId }) => subscriptionId)
-      .filter((subscriptionId) => visible.has(subscriptionId));
+      .filter((subscriptionId) => access.allows(call.principal, `/subscriptions/${subscriptionId}`, action));
   }
   return [call.path.scope.split('/')[2]?.toLowerCase() ?? ''];
 }
 
 function assessmentsInScope(call: ArmCall): Rows {
-  return concatRows(subscriptionsInScope(call).map((subscriptionId) => call.services.estate.assessments(subscriptionId)));
+  return concatRows(subscriptionsInScope(call, COMMON.action).map((subscriptionId) => call.services.estate.assessments(subscriptionId)));
 }
 
 function readExpansions(text: string | null): Set<string> {

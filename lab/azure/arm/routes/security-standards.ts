@@ -23,7 +23,11 @@ function routesOf(type: string, source: (call: ArmCall) => readonly JsonObject[]
     {
       ...common,
       form: 'list',
-      handle: (call) => listAnswer(call, rowsOf(source(call)), { pageSize: call.services.options.pageSizes.security }),
+      handle: (call) => {
+        const rows = source(call);
+        if (rows.length === 0) requireConnector(call);
+        return listAnswer(call, rowsOf(rows), { pageSize: call.services.options.pageSizes.security });
+      },
     },
     {
       ...common,
@@ -36,4 +40,12 @@ function routesOf(type: string, source: (call: ArmCall) => readonly JsonObject[]
       },
     },
   ];
+}
+
+/** Of all resources only connectors have standards, and what was assigned on a resource itself (ListStandardAssignments.json). */
+function requireConnector({ path, services }: ArmCall): void {
+  if (path.scopeKind !== 'resource') return;
+  const connectors = services.estate.securityConnectors(path.scope.split('/')[2]?.toLowerCase() ?? '');
+  if (connectors.some((row) => textAt(row, 'id').toLowerCase() === path.scope.toLowerCase())) return;
+  throw notFound('ResourceNotFound', `The security connector '${path.scope}' was not found.`);
 }

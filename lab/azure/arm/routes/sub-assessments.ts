@@ -48,7 +48,7 @@ function answerRows(call: ArmCall, rows: readonly JsonObject[]): ReturnType<ArmR
 }
 
 function inScope(call: ArmCall): JsonObject[] {
-  const rows = subscriptionsInScope(call).flatMap((subscriptionId) => call.services.estate.subAssessments(subscriptionId));
+  const rows = subscriptionsInScope(call, ACTION).flatMap((subscriptionId) => call.services.estate.subAssessments(subscriptionId));
   if (call.path.scopeKind === 'managementGroup' || call.path.scopeKind === 'subscription') return rows;
   const below = `${call.path.scope.toLowerCase()}/`;
   return rows.filter((row) => textAt(row, 'id').toLowerCase().startsWith(below));

@@ -25,7 +25,7 @@ export interface CatalogueRule {
 export interface Catalogue {
   readonly rules: readonly CatalogueRule[];
   /** Rules of one assessed type, in order of their keys. */
-  rulesFor(resourceType: string): readonly CatalogueRule[];
+  readonly rulesFor: (resourceType: string) => readonly CatalogueRule[];
   /** assessmentMetadata rows, dynamic machine rules included. */
   readonly metadata: readonly JsonObject[];
   readonly dynamicRules: readonly DynamicRule[];

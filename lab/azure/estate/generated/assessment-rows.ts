@@ -5,9 +5,7 @@ import { hash32 } from './hash.ts';
 import type { RowReference } from './layout.ts';
 import type { Resource } from './naming.ts';
 import { statusCodeOf, statusMember, statusOf, type Status, type StatusCode } from './status.ts';
-
-/** Rows of one subscription are drawn from these numbers; each kind of row has a stream of its own. */
-export const CLASSIC_STREAM = 1;
+import { CLASSIC_STREAM } from './streams.ts';
 
 export interface RowContext {
   readonly seed: number;

@@ -1,36 +1,36 @@
 import { textAt, type JsonObject } from '../../json.ts';
 import { inlineCve, type Cve, type SoftwarePackage } from '../catalogue/software.ts';
+import type { Presence } from '../content-changes.ts';
 import type { GraphPartition, Rows } from '../model.ts';
 import { graphEnvelope, type RowContext } from './assessment-rows.ts';
-import { choose, hash32, hexOf, uuidOf } from './hash.ts';
+import { choose, hash32, uuidOf } from './hash.ts';
+import {
+  azureImage,
+  cloudImage,
+  clusterHost,
+  firstConnectors,
+  hostPlace,
+  IMAGES_PER_CLUSTER,
+  IMAGES_PER_REGISTRY,
+  imageShares,
+  registryDetails,
+  registryHost,
+  type ContainerHost,
+  type Image,
+  type Registry,
+} from './images.ts';
 import type { Layout } from './layout.ts';
-import type { Connector, NamingContext } from './naming.ts';
+import type { NamingContext } from './naming.ts';
+import { presentRows } from './present-rows.ts';
 import { statusMember, statusOf } from './status.ts';
+import { CONTAINER_STREAM, imagePlace, RUNNING_STREAM } from './streams.ts';
 
 /** Individual container recommendations per hundred classic assessments. */
 export const CONTAINER_SHARE_PERCENT = 8;
 /** One assessment per image and package (azure.md §0.2): so many packages per image. */
 const PACKAGES_PER_IMAGE = 8;
-const CONTAINER_STREAM = 2;
-const IMAGES_PER_REGISTRY = 40;
-const IMAGES_PER_CLUSTER = 25;
 /** Every so many rows are followed by a copy whose id differs by case only (azure.md §1.9). */
 const DUPLICATE_EVERY = 75;
-
-export type Registry = 'Azure' | 'AWS' | 'GCP';
-
-/** One image: where it lies and what its rows say about it. */
-export interface Image {
-  readonly index: number;
-  readonly registry: Registry;
-  /** Resource id of its rows. */
-  readonly id: string;
-  /** Registry as its rows name it: a registry's name, or its host. */
-  readonly registryName: string;
-  readonly repository: string;
-  /** `sha256:…` */
-  readonly digest: string;
-}
 
 /** Software found in an image: what one assessment is about. */
 export interface Detection {
@@ -42,44 +42,57 @@ export interface Detection {
   readonly ordinal: number;
 }
 
-/** A registry or cluster of the container estate, for the resources list. */
-export interface ContainerHost {
-  readonly id: string;
-  readonly name: string;
-  readonly type: string;
-}
-
 /** The images of one subscription and the individual recommendations on them. */
 export interface ContainerEstate {
-  readonly images: readonly Image[];
-  /** Those of the images that run on a cluster; their rows name no registry. */
-  readonly runningImages: readonly Image[];
+  /** Images with what is still found on each, in the registry and where they run (those rows name no registry), one at a time. */
+  places(): Iterable<{ readonly image: Image; readonly isRunning: boolean; readonly detections: readonly Detection[] }>;
   readonly hosts: readonly ContainerHost[];
-  detections(image: Image): readonly Detection[];
-  statusOf(detection: Detection): ReturnType<typeof statusOf>;
+  readonly statusOf: (detection: Detection) => ReturnType<typeof statusOf>;
   readonly partitions: readonly GraphPartition[];
+  /** The row with this lower-case id, be it there or gone. */
+  findRow(id: string): { stream: number; ordinal: number } | undefined;
+  /** The number of an image as a resource, by its lower-case id. */
+  readonly findPlace: (id: string) => number | undefined;
 }
 
-export function createContainers(input: {
-  context: RowContext;
-  naming: NamingContext;
-  layout: Layout;
-  classicRows: number;
-  packages: readonly SoftwarePackage[];
-}): ContainerEstate {
-  const { context, naming, layout, packages } = input;
-  const { seed } = context;
+interface Input {
+  readonly context: RowContext;
+  readonly naming: NamingContext;
+  readonly layout: Layout;
+  readonly classicRows: number;
+  /** Images that were pushed later. */
+  readonly addedImages: number;
+  /** Blocks the subscription was first laid out with: what came later moves no image. */
+  readonly firstBlocks: number;
+  readonly packages: readonly SoftwarePackage[];
+  readonly presence: Presence;
+}
+
+export function createContainers(input: Input): ContainerEstate {
+  const { context, naming, packages, presence } = input;
+  const { seed, subscriptionId } = context;
   const imageCount = Math.ceil((input.classicRows * CONTAINER_SHARE_PERCENT) / 100 / PACKAGES_PER_IMAGE);
-  const connectors = firstConnectors(layout);
-  const plan = shares(imageCount, connectors);
+  const connectors = firstConnectors(input.layout, input.firstBlocks);
+  const plan = imageShares(imageCount, connectors);
   const place = hostPlace(naming);
-  const images = [
-    ...Array.from({ length: plan.azure }, (_unused, index) => azureImage(naming, place, index)),
-    ...Array.from({ length: plan.aws }, (_unused, index) => cloudImage(naming, connectors.AWS, plan.azure + index)),
-    ...Array.from({ length: plan.gcp }, (_unused, index) => cloudImage(naming, connectors.GCP, plan.azure + plan.aws + index)),
-  ].sort((left, right) => (left.id.toLowerCase() < right.id.toLowerCase() ? -1 : 1));
-  const runningImages = images.filter(({ registry }) => registry === 'Azure').slice(0, plan.running);
-  const clusterCount = Math.ceil(runningImages.length / IMAGES_PER_CLUSTER);
+  const laidOut = plan.azure + plan.aws + plan.gcp;
+  const imageOf = (index: number): Image => {
+    if (index < plan.azure || index >= laidOut) return azureImage(naming, place, index);
+    return cloudImage(naming, index < plan.azure + plan.aws ? connectors.AWS : connectors.GCP, index);
+  };
+  /** Indexes in the order of their ids. */
+  const inOrder = (indexes: readonly number[]): Uint32Array => {
+    const ids = new Map(indexes.map((index) => [index, imageOf(index).id.toLowerCase()]));
+    return Uint32Array.from(indexes.toSorted((left, right) => ((ids.get(left) ?? '') < (ids.get(right) ?? '') ? -1 : 1)));
+  };
+  const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_unused, offset) => from + offset);
+  const added = range(laidOut, laidOut + input.addedImages);
+  const registries: Readonly<Record<Registry, Uint32Array>> = {
+    Azure: inOrder([...range(0, plan.azure), ...added]),
+    AWS: inOrder(range(plan.azure, plan.azure + plan.aws)),
+    GCP: inOrder(range(plan.azure + plan.aws, laidOut)),
+  };
+  const running = registries.Azure.filter((index) => index < plan.azure).slice(0, plan.running);
 
   const detection = (image: Image, position: number): Detection => {
     const ordinal = image.index * PACKAGES_PER_IMAGE + position;
@@ -90,167 +103,93 @@ export function createContainers(input: {
     return { image, software, versions, cves: software.cves.slice(0, 1 + ((draw >>> 8) % software.cves.length)), ordinal };
   };
   const status = ({ ordinal }: Detection): ReturnType<typeof statusOf> => statusOf(seed, CONTAINER_STREAM, ordinal, context.changes);
+  const isPresent = (stream: number, index: number, position: number): boolean =>
+    presence.hasResource(imagePlace(index)) && presence.hasRow(stream, index * PACKAGES_PER_IMAGE + position);
 
-  const registryRows = (registry: Registry): Rows => {
-    const ofRegistry = images.filter((image) => image.registry === registry);
-    return withCaseDuplicates({
-      size: ofRegistry.length * PACKAGES_PER_IMAGE,
+  /** One row per image and package, images in the order of these indexes. */
+  const rowsOn = (images: Uint32Array, stream: number, row: (image: Image, imageNumber: number, position: number) => JsonObject): Rows =>
+    presentRows({
+      size: images.length * PACKAGES_PER_IMAGE,
       at: (index) => {
-        const image = itemAt(ofRegistry, Math.floor(index / PACKAGES_PER_IMAGE));
-        const position = index % PACKAGES_PER_IMAGE;
-        const found = detection(image, position);
-        const key = uuidOf(seed, [CONTAINER_STREAM, found.ordinal, 1], risingHead(position, PACKAGES_PER_IMAGE));
-        return recommendationRow(context, found, status(found), { resourceId: image.id, key, details: registryDetails(image, connectors) });
+        const imageNumber = Math.floor(index / PACKAGES_PER_IMAGE);
+        return row(imageOf(itemAt(images, imageNumber)), imageNumber, index % PACKAGES_PER_IMAGE);
       },
+      isPresent: (index) => isPresent(stream, itemAt(images, Math.floor(index / PACKAGES_PER_IMAGE)), index % PACKAGES_PER_IMAGE),
+      version: presence.version,
     });
+  const registryRow = (image: Image, position: number): JsonObject => {
+    const found = detection(image, position);
+    const key = uuidOf(seed, [CONTAINER_STREAM, found.ordinal, 1], risingHead(position, PACKAGES_PER_IMAGE));
+    return recommendationRow(context, found, status(found), { resourceId: image.id, key, details: registryDetails(image, connectors) });
   };
-  const runningRows: Rows = withCaseDuplicates({
-    size: runningImages.length * PACKAGES_PER_IMAGE,
-    at: (index) => {
-      const imageNumber = Math.floor(index / PACKAGES_PER_IMAGE);
-      const found = detection(itemAt(runningImages, imageNumber), index % PACKAGES_PER_IMAGE);
-      const cluster = clusterHost(place, Math.floor(imageNumber / IMAGES_PER_CLUSTER));
-      const key = uuidOf(seed, [CONTAINER_STREAM, found.ordinal, 2], risingHead(index, runningImages.length * PACKAGES_PER_IMAGE));
-      const details = { Id: cluster.id, Source: 'Azure', ResourceType: 'K8s-container', ResourceName: cluster.name };
-      return recommendationRow(context, found, status(found), { resourceId: cluster.id, key, details });
-    },
-  });
+  const runningRow = (image: Image, imageNumber: number, position: number): JsonObject => {
+    const found = detection(image, position);
+    const cluster = clusterHost(place, Math.floor(imageNumber / IMAGES_PER_CLUSTER));
+    const count = running.length * PACKAGES_PER_IMAGE;
+    const key = uuidOf(seed, [CONTAINER_STREAM, found.ordinal, 2], risingHead(imageNumber * PACKAGES_PER_IMAGE + position, count));
+    const details = { Id: cluster.id, Source: 'Azure', ResourceType: 'K8s-container', ResourceName: cluster.name };
+    return recommendationRow(context, found, status(found), { resourceId: cluster.id, key, details });
+  };
+  const registryRows = (registry: Registry): Rows =>
+    rowsOn(registries[registry], CONTAINER_STREAM, (image, _imageNumber, position) => registryRow(image, position));
+  const runningRows = rowsOn(running, RUNNING_STREAM, runningRow);
 
-  const partitions = [
-    partition(context.subscriptionId, '.containerimage', 'Azure', registryRows('Azure')),
-    partition(context.subscriptionId, '.containerimage', 'AWS', registryRows('AWS')),
-    partition(context.subscriptionId, '.containerimage', 'GCP', registryRows('GCP')),
-    partition(context.subscriptionId, 'K8s-container', 'Azure', runningRows),
-  ];
+  const detectionsOn = (image: Image, stream: number): Detection[] =>
+    range(0, PACKAGES_PER_IMAGE)
+      .filter((position) => isPresent(stream, image.index, position))
+      .map((position) => detection(image, position));
+  const findImage = (id: string): number | undefined =>
+    range(0, laidOut + input.addedImages).find((index) => imageOf(index).id.toLowerCase() === id);
   return {
-    images,
-    runningImages,
-    hosts: [
-      ...Array.from({ length: Math.ceil(plan.azure / IMAGES_PER_REGISTRY) }, (_unused, index) => registryHost(place, index)),
-      ...Array.from({ length: clusterCount }, (_unused, index) => clusterHost(place, index)),
-    ],
-    detections: (image) => Array.from({ length: PACKAGES_PER_IMAGE }, (_unused, position) => detection(image, position)),
+    places: function* () {
+      for (const index of Object.values(registries).flatMap((indexes) => [...indexes])) {
+        const image = imageOf(index);
+        yield { image, isRunning: false, detections: detectionsOn(image, CONTAINER_STREAM) };
+      }
+      for (const index of running) {
+        const image = imageOf(index);
+        yield { image, isRunning: true, detections: detectionsOn(image, RUNNING_STREAM) };
+      }
+    },
+    hosts: [...new Set([...range(0, plan.azure), ...added].map((index) => Math.floor(index / IMAGES_PER_REGISTRY)))]
+      .map((index) => registryHost(place, index))
+      .concat(range(0, Math.ceil(running.length / IMAGES_PER_CLUSTER)).map((index) => clusterHost(place, index))),
     statusOf: status,
-    partitions,
+    partitions: [
+      partition(subscriptionId, '.containerimage', 'Azure', withCaseDuplicates(registryRows('Azure'))),
+      partition(subscriptionId, '.containerimage', 'AWS', withCaseDuplicates(registryRows('AWS'))),
+      partition(subscriptionId, '.containerimage', 'GCP', withCaseDuplicates(registryRows('GCP'))),
+      partition(subscriptionId, 'K8s-container', 'Azure', withCaseDuplicates(runningRows)),
+    ],
+    findPlace: (id) => {
+      const index = findImage(id);
+      return index === undefined ? undefined : imagePlace(index);
+    },
+    findRow: (id) => {
+      const [resourceId = ''] = id.split('/providers/microsoft.security/assessments/');
+      const index = findImage(resourceId);
+      const positions = range(0, PACKAGES_PER_IMAGE);
+      if (index !== undefined) {
+        const position = positions.find((candidate) => idOf(registryRow(imageOf(index), candidate)) === id);
+        return position === undefined ? undefined : { stream: CONTAINER_STREAM, ordinal: index * PACKAGES_PER_IMAGE + position };
+      }
+      for (const [imageNumber, runningIndex] of running.entries()) {
+        const position = positions.find((candidate) => idOf(runningRow(imageOf(runningIndex), imageNumber, candidate)) === id);
+        if (position !== undefined) return { stream: RUNNING_STREAM, ordinal: runningIndex * PACKAGES_PER_IMAGE + position };
+      }
+      return undefined;
+    },
   };
 }
 
-function itemAt<T>(list: readonly T[], index: number): T {
+function idOf(row: JsonObject): string {
+  return textAt(row, 'id').toLowerCase();
+}
+
+function itemAt(list: Uint32Array, index: number): number {
   const item = list[index];
   if (item === undefined) throw new RangeError(`No item ${String(index)} in a list of ${String(list.length)}.`);
   return item;
-}
-
-/** Registries hold all images; a third of Azure's also run somewhere. */
-function shares(images: number, connectors: Connectors): { azure: number; aws: number; gcp: number; running: number } {
-  // A running image costs rows as well: three quarters of the rows are registry images.
-  const registry = Math.ceil((images * 3) / 4);
-  const aws = connectors.AWS === undefined ? 0 : Math.floor(registry / 5);
-  const gcp = connectors.GCP === undefined ? 0 : Math.floor(registry / 8);
-  const azure = registry - aws - gcp;
-  return { azure, aws, gcp, running: Math.min(azure, images - registry) };
-}
-
-interface Connectors {
-  readonly AWS: Connector | undefined;
-  readonly GCP: Connector | undefined;
-}
-
-function firstConnectors(layout: Layout): Connectors {
-  let aws: Connector | undefined;
-  let gcp: Connector | undefined;
-  for (let block = 0; block < Math.min(layout.blockCount, 12); block += 1) {
-    const { connector } = layout.block(block);
-    if (connector?.cloud === 'AWS') aws ??= connector;
-    if (connector?.cloud === 'GCP') gcp ??= connector;
-  }
-  return { AWS: aws, GCP: gcp };
-}
-
-interface HostPlace {
-  readonly group: string;
-  readonly short: string;
-}
-
-function hostPlace({ profile, subscription, subscriptionId }: NamingContext): HostPlace {
-  return {
-    group: `/subscriptions/${subscriptionId}/resourceGroups/rg-containers-${subscription.environment}`,
-    short: `${profile.short}${subscription.environment}${subscription.name.toLowerCase().replace(/[^a-z0-9]/g, '')}`,
-  };
-}
-
-function registryHost(place: HostPlace, index: number): ContainerHost {
-  const name = `cr${place.short}${String(index).padStart(2, '0')}`;
-  return {
-    id: `${place.group}/providers/Microsoft.ContainerRegistry/registries/${name}`,
-    name,
-    type: 'Microsoft.ContainerRegistry/registries',
-  };
-}
-
-function clusterHost(place: HostPlace, index: number): ContainerHost {
-  const name = `aks-${place.short}-${String(index).padStart(4, '0')}`;
-  return {
-    id: `${place.group}/providers/Microsoft.ContainerService/managedClusters/${name}`,
-    name,
-    type: 'Microsoft.ContainerService/managedClusters',
-  };
-}
-
-function repositoryOf({ seed, profile }: NamingContext, index: number): string {
-  const team = choose(profile.owners, hash32(seed, CONTAINER_STREAM, index, 8));
-  return `${team}/${choose(profile.workloads, hash32(seed, CONTAINER_STREAM, index, 9))}-${choose(['api', 'worker', 'web', 'job'], hash32(seed, CONTAINER_STREAM, index, 10))}`;
-}
-
-function azureImage(naming: NamingContext, place: HostPlace, index: number): Image {
-  const registry = registryHost(place, Math.floor(index / IMAGES_PER_REGISTRY));
-  const repository = repositoryOf(naming, index);
-  const digest = `sha256:${hexOf(64, naming.seed, CONTAINER_STREAM, index, 11)}`;
-  return {
-    index,
-    registry: 'Azure',
-    id: `${registry.id}/repositories/${repository}/images/${digest}`,
-    registryName: registry.name,
-    repository,
-    digest,
-  };
-}
-
-function cloudImage(naming: NamingContext, connector: Connector | undefined, index: number): Image {
-  if (connector === undefined) throw new Error('An image outside Azure needs a connector.');
-  const repository = repositoryOf(naming, index);
-  const hex = hexOf(64, naming.seed, CONTAINER_STREAM, index, 11);
-  const provider = connector.cloud === 'AWS' ? 'ecr' : 'gar';
-  return {
-    index,
-    registry: connector.cloud,
-    id: `${connector.id}/securityentitydata/${connector.cloud.toLowerCase()}-${provider}-image-${repository.replaceAll('/', '-')}-${hex.slice(0, 12)}`,
-    registryName:
-      connector.cloud === 'AWS'
-        ? `${connector.hierarchyId}.dkr.ecr.eu-central-1.amazonaws.com`
-        : `europe-west3-docker.pkg.dev/${connector.alias}`,
-    repository,
-    digest: `sha256:${hex}`,
-  };
-}
-
-/** resourceDetails of a registry image, by cloud (azure.md §1.7, §1.9). */
-function registryDetails(image: Image, connectors: Connectors): JsonObject {
-  if (image.registry === 'Azure') return { Id: image.id, Source: 'Azure', ResourceType: '.containerimage', ResourceName: image.digest };
-  const connector = connectors[image.registry];
-  const native =
-    image.registry === 'AWS'
-      ? `arn:aws:ecr:eu-central-1:${connector?.hierarchyId ?? ''}:repository/${image.repository}`
-      : `//artifactregistry.googleapis.com/projects/${connector?.alias ?? ''}/locations/europe-west3/repositories/${image.repository}`;
-  return {
-    Id: image.id,
-    Source: image.registry,
-    ResourceType: '.containerimage',
-    ResourceName: image.id.split('/').at(-1),
-    ConnectorId: connector?.connectorId,
-    NativeResourceId: native,
-    ResourceProvider: image.registry === 'AWS' ? 'ecr' : 'gar',
-  };
 }
 
 function recommendationRow(
@@ -320,7 +259,9 @@ function risingHead(position: number, count: number): string {
 function withCaseDuplicates(rows: Rows): Rows {
   const group = DUPLICATE_EVERY + 1;
   return {
-    size: rows.size + Math.floor(rows.size / DUPLICATE_EVERY),
+    get size() {
+      return rows.size + Math.floor(rows.size / DUPLICATE_EVERY);
+    },
     at: (index) => {
       const block = Math.floor(index / group);
       const position = index % group;
@@ -338,6 +279,7 @@ function partition(subscriptionId: string, resourceType: string, source: string,
   return {
     table: 'securityresources',
     subscriptionId,
+    idPrefix: `/subscriptions/${subscriptionId}`,
     constants: new Map([
       ['type', 'microsoft.security/assessments'],
       ['subscriptionId', subscriptionId],

@@ -1,10 +1,11 @@
-import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
-import { firstEndAbove } from '../model.ts';
-import { BLOCK_KINDS, type BlockKind } from './blocks.ts';
+import type { CatalogueRule } from '../catalogue/catalogue.ts';
+import type { Presence } from '../content-changes.ts';
+import { firstEndAbove, type Rows } from '../model.ts';
+import type { BlockPlan } from './block-plan.ts';
+import type { BlockKind } from './blocks.ts';
+import { cached, perVersion, type SharedCache } from './memo.ts';
 import { describeBlock, resourceGroupOf, subscriptionResource, type Block, type NamingContext, type Resource } from './naming.ts';
-
-/** Which kinds of block follow each other. Kinds of clouds the subscription does not have are left out. */
-const CYCLE: readonly BlockKind['name'][] = ['web', 'aws', 'vm', 'gcp', 'aks', 'arc', 'data', 'sql', 'platform', 'vm', 'web'];
+import { CLASSIC_STREAM, placeOf, SUBSCRIPTION_PLACE } from './streams.ts';
 
 /** One assessment: a rule on a resource. */
 export interface RowReference {
@@ -12,167 +13,229 @@ export interface RowReference {
   readonly rule: CatalogueRule;
   /** Position in the estate's own order: what a row's draws belong to. */
   readonly ordinal: number;
+  /** Number of the resource in its subscription. */
+  readonly place: number;
 }
 
 /** Where everything in a subscription is. Memory grows with its blocks (one per some fifty rows), never with its rows. */
 export interface Layout {
-  readonly size: number;
   readonly blockCount: number;
-  /** Rows in the order the REST list gives them: no order a reader could rely on. */
-  rowAt(index: number): RowReference;
-  /** Rows by lower-case id. */
-  sortedRowAt(index: number): RowReference;
+  /** The order of the REST list: no order a reader could rely on. */
+  readonly listed: Rows<RowReference>;
+  /** By lower-case id. */
+  readonly sorted: Rows<RowReference>;
   /** Rows in the estate's own order, resource by resource. */
-  rowsInPlan(): Generator<RowReference>;
+  readonly rowsInPlan: () => Generator<RowReference>;
   /** The subscription as a resource, and the rules on it. */
   readonly subscription: Resource;
-  block(number: number): Block;
-  kindOf(block: number): BlockKind['name'];
-  resourceGroupOf(block: number): string;
+  readonly block: (number: number) => Block;
+  readonly kindOf: (block: number) => BlockKind['name'];
+  readonly resourceGroupOf: (block: number) => string;
   /** Block numbers by lower-case resource group. */
   readonly sortedBlocks: Uint32Array;
-  /** The resources of a block that have rows. */
-  resourcesOf(block: number): readonly Resource[];
-  findRow(resourceId: string, key: string): RowReference | undefined;
+  /** The resources of a block that were laid out, those that went away included. */
+  readonly resourcesOf: (block: number) => readonly Resource[];
+  /** How many those are, without describing them. */
+  readonly countResources: (block: number) => number;
+  /** The row of a resource and a key, be it there or gone. */
+  readonly findRow: (resourceId: string, key: string) => RowReference | undefined;
+  /** The number of a resource by its lower-case id. */
+  readonly findPlace: (resourceId: string) => number | undefined;
+  readonly isPresent: (reference: RowReference) => boolean;
+  /** True where the resource still has an assessment of its own. */
+  readonly hasRowsAt: (block: number, resource: number) => boolean;
 }
 
-interface KindPlan {
-  readonly kind: BlockKind;
-  readonly rules: readonly (readonly CatalogueRule[])[];
-  /** Running total of rows per resource. */
-  readonly ends: readonly number[];
+interface LayoutInput {
+  readonly naming: NamingContext;
+  readonly plan: BlockPlan;
   readonly rows: number;
+  readonly headRules: readonly CatalogueRule[];
+  readonly presence: Presence;
+  readonly blocks: SharedCache<Block>;
+  /** A rule with the key it has now, and a number that rises with every new key. */
+  readonly current: { readonly rule: (rule: CatalogueRule) => CatalogueRule; readonly version: () => number };
 }
 
 /** Lays out so many rows over a subscription. */
-export function createLayout(input: {
-  naming: NamingContext;
-  catalogue: Catalogue;
-  rows: number;
-  clouds: readonly string[];
-  headRules: readonly CatalogueRule[];
-}): Layout {
-  const { naming, catalogue, rows, headRules } = input;
+export function createLayout(input: LayoutInput): Layout {
+  const { naming, plan, rows, headRules, presence, current } = input;
   const subscription = subscriptionResource(naming);
   const head = Math.min(headRules.length, rows);
-  const cycle = planCycle(catalogue, input.clouds);
-  const cycleEnds = runningTotals(cycle.map((plan) => plan.rows));
-  const cycleRows = cycleEnds.at(-1) ?? 1;
   const blockRows = rows - head;
-  const blockCount = countBlocks(blockRows, cycleEnds, cycleRows);
-
-  const planOf = (block: number): KindPlan => at(cycle, block % cycle.length);
-  const startOf = (block: number): number => Math.floor(block / cycle.length) * cycleRows + (cycleEnds[(block % cycle.length) - 1] ?? 0);
-  const sizeOf = (block: number): number => Math.min(planOf(block).rows, blockRows - startOf(block));
-  const blocks = cached(64, (number: number) => describeBlock(naming, planOf(number).kind, number));
-
+  const blockCount = plan.countBlocks(blockRows);
+  const sizeOf = (block: number): number => Math.min(plan.kindOf(block).rows, blockRows - plan.startOf(block));
+  const blocks = input.blocks.region((number) => describeBlock(naming, plan.kindOf(number).kind, number));
+  const ordinalOf = (block: number, offset: number): number => head + plan.startOf(block) + offset;
+  const headRow = (index: number): RowReference => ({
+    resource: subscription,
+    rule: current.rule(at(headRules, index)),
+    ordinal: index,
+    place: SUBSCRIPTION_PLACE,
+  });
   const inBlock = (block: number, offset: number): RowReference => {
-    const plan = planOf(block);
-    const resource = firstEndAbove(plan.ends, offset);
-    const rule = at(at(plan.rules, resource), offset - (plan.ends[resource - 1] ?? 0));
-    return { resource: at(blocks(block).resources, resource), rule, ordinal: head + startOf(block) + offset };
+    const { ends, rules } = plan.kindOf(block);
+    const resource = firstEndAbove(ends, offset);
+    const rule = current.rule(at(at(rules, resource), offset - (ends[resource - 1] ?? 0)));
+    return { resource: at(blocks(block).resources, resource), rule, ordinal: ordinalOf(block, offset), place: placeOf(block, resource) };
   };
-  const headRow = (index: number): RowReference => ({ resource: subscription, rule: at(headRules, index), ordinal: index });
-  const blockOfRow = (offset: number): number =>
-    Math.floor(offset / cycleRows) * cycle.length + firstEndAbove(cycleEnds, offset % cycleRows);
+  const hasHead = (index: number): boolean => presence.hasRow(CLASSIC_STREAM, index);
+  const has = (block: number, offset: number): boolean =>
+    presence.hasResource(placeOf(block, firstEndAbove(plan.kindOf(block).ends, offset))) &&
+    presence.hasRow(CLASSIC_STREAM, ordinalOf(block, offset));
 
-  const groupOf = (block: number): string => resourceGroupOf(naming, planOf(block).kind.name, block);
-  const sorted = sortedOrder({ blockCount, sizeOf, groupOf });
-  const sortedOffsets = cached(16, (block: number) => sortOffsets(sizeOf(block), (offset) => inBlock(block, offset)));
-  const sortedHead = headRules
-    .slice(0, head)
-    .map((rule, index) => ({ key: rule.key, index }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-
-  const resourcesOf = (block: number): readonly Resource[] =>
-    blocks(block).resources.slice(0, firstEndAbove(planOf(block).ends, sizeOf(block) - 1) + 1);
+  const groupOf = (block: number): string => resourceGroupOf(naming, plan.kindOf(block).kind.name, block);
+  const sortedBlocks = blocksByGroup(blockCount, groupOf);
+  const offsetsOf = perVersion(current.version, () =>
+    cached(8, (block: number) => sortOffsets(sizeOf(block), (offset) => inBlock(block, offset))),
+  );
+  const sortedHead = perVersion(current.version, () =>
+    Uint16Array.from(
+      Array.from({ length: head }, (_unused, index) => index).sort((a, b) => (headRow(a).rule.key < headRow(b).rule.key ? -1 : 1)),
+    ),
+  );
+  const rowsInOrder = createOrders({ head, blockCount, sizeOf, has, hasHead, headRow, inBlock, version: presence.version });
+  const countResources = (block: number): number => firstEndAbove(plan.kindOf(block).ends, sizeOf(block) - 1) + 1;
+  const resourcesOf = (block: number): readonly Resource[] => blocks(block).resources.slice(0, countResources(block));
+  /** The block that a lower-case id names by its resource group, and the resource's index in it. */
+  const findResource = (wanted: string): { block: number; index: number } | undefined => {
+    const block = Number(/\/resourcegroups\/[^/]*-(\d+)(?:\/|$)/.exec(wanted)?.[1] ?? NaN);
+    if (!Number.isInteger(block) || block >= blockCount) return undefined;
+    const index = resourcesOf(block).findIndex(({ id }) => id.toLowerCase() === wanted);
+    return index === -1 ? undefined : { block, index };
+  };
 
   return {
-    size: rows,
     blockCount,
     subscription,
     block: blocks,
-    kindOf: (block) => planOf(block).kind.name,
+    kindOf: (block) => plan.kindOf(block).kind.name,
     resourceGroupOf: groupOf,
-    sortedBlocks: sorted.blocks,
+    sortedBlocks,
     resourcesOf,
-    rowAt: (index) => {
-      if (index < head) return headRow(index);
-      const block = blockOfRow(index - head);
-      return inBlock(block, scattered(index - head - startOf(block), sizeOf(block)));
-    },
-    sortedRowAt: (index) => {
-      // "/subscriptions/x/providers/…" sorts before "/subscriptions/x/resourcegroups/…".
-      if (index < head) return headRow(at(sortedHead, index).index);
-      const position = firstEndAbove(sorted.ends, index - head);
-      const block = at(sorted.blocks, position);
-      return inBlock(block, at(sortedOffsets(block), index - head - (sorted.ends[position - 1] ?? 0)));
-    },
+    countResources,
+    listed: rowsInOrder({
+      blockAt: (position) => position,
+      offsetAt: (block, position) => scattered(position, sizeOf(block)),
+      headAt: (position) => position,
+    }),
+    // "/subscriptions/x/providers/…" sorts before "/subscriptions/x/resourcegroups/…".
+    sorted: rowsInOrder({
+      blockAt: (position) => at(sortedBlocks, position),
+      offsetAt: (block, position) => at(offsetsOf()(block), position),
+      headAt: (position) => at(sortedHead(), position),
+    }),
     rowsInPlan: function* () {
-      for (let index = 0; index < head; index += 1) yield headRow(index);
+      for (let index = 0; index < head; index += 1) if (hasHead(index)) yield headRow(index);
       for (let block = 0; block < blockCount; block += 1) {
         const size = sizeOf(block);
-        for (let offset = 0; offset < size; offset += 1) yield inBlock(block, offset);
+        for (let offset = 0; offset < size; offset += 1) if (has(block, offset)) yield inBlock(block, offset);
       }
     },
     findRow: (resourceId, key) => {
       const wanted = resourceId.toLowerCase();
+      const hasKey = (rule: CatalogueRule): boolean => current.rule(rule).key === key.toLowerCase();
       if (wanted === subscription.id.toLowerCase()) {
-        const index = headRules.findIndex((rule) => rule.key === key.toLowerCase());
+        const index = headRules.findIndex(hasKey);
         return index === -1 || index >= head ? undefined : headRow(index);
       }
-      const block = Number(/\/resourcegroups\/[^/]*-(\d+)(?:\/|$)/.exec(wanted)?.[1] ?? NaN);
-      if (!Number.isInteger(block) || block >= blockCount) return undefined;
-      const plan = planOf(block);
-      for (const [index, resource] of resourcesOf(block).entries()) {
-        if (resource.id.toLowerCase() !== wanted) continue;
-        const rule = at(plan.rules, index).findIndex((candidate) => candidate.key === key.toLowerCase());
-        const offset = (plan.ends[index - 1] ?? 0) + rule;
-        if (rule !== -1 && offset < sizeOf(block)) return inBlock(block, offset);
-      }
-      return undefined;
+      const found = findResource(wanted);
+      if (found === undefined) return undefined;
+      const { ends, rules } = plan.kindOf(found.block);
+      const rule = at(rules, found.index).findIndex(hasKey);
+      const offset = (ends[found.index - 1] ?? 0) + rule;
+      return rule !== -1 && offset < sizeOf(found.block) ? inBlock(found.block, offset) : undefined;
     },
+    findPlace: (resourceId) => {
+      const found = findResource(resourceId.toLowerCase());
+      return found === undefined ? undefined : placeOf(found.block, found.index);
+    },
+    hasRowsAt: (block, resource) => {
+      const { ends } = plan.kindOf(block);
+      const end = Math.min(ends[resource] ?? 0, sizeOf(block));
+      for (let offset = ends[resource - 1] ?? 0; offset < end; offset += 1) if (has(block, offset)) return true;
+      return false;
+    },
+    isPresent: ({ ordinal, place }) =>
+      presence.hasRow(CLASSIC_STREAM, ordinal) && (place === SUBSCRIPTION_PLACE || presence.hasResource(place)),
   };
 }
 
-function planCycle(catalogue: Catalogue, clouds: readonly string[]): KindPlan[] {
-  const wanted = CYCLE.filter((name) => {
-    if (name === 'aws') return clouds.includes('AWS');
-    if (name === 'gcp') return clouds.includes('GCP');
-    return name !== 'arc' || clouds.includes('OnPremises');
-  });
-  return wanted.map((name) => {
-    const kind = BLOCK_KINDS.find((candidate) => candidate.name === name);
-    if (kind === undefined) throw new Error(`No block kind is called '${name}'.`);
-    const rules = kind.resources.map(({ type }) => catalogue.rulesFor(type));
-    const ends = runningTotals(rules.map((ofResource) => ofResource.length));
-    return { kind, rules, ends, rows: ends.at(-1) ?? 0 };
-  });
+/** One order of rows: the head first, then block by block. */
+interface Order {
+  readonly blockAt: (position: number) => number;
+  readonly offsetAt: (block: number, position: number) => number;
+  readonly headAt: (position: number) => number;
 }
 
-function runningTotals(sizes: readonly number[]): number[] {
-  let total = 0;
-  return sizes.map((size) => (total += size));
+/** Rows that are still there in an order, found by counting per block: a page costs a page, however much went away before it. */
+function createOrders(input: {
+  head: number;
+  blockCount: number;
+  readonly sizeOf: (block: number) => number;
+  readonly has: (block: number, offset: number) => boolean;
+  readonly hasHead: (index: number) => boolean;
+  readonly headRow: (index: number) => RowReference;
+  readonly inBlock: (block: number, offset: number) => RowReference;
+  readonly version: () => number;
+}): (order: Order) => Rows<RowReference> {
+  const { head, blockCount, sizeOf, has, hasHead, headRow, inBlock, version } = input;
+  return (order) => {
+    const ends = perVersion(version, () => {
+      const whole = version() === 0;
+      let total = whole ? head : countWhere(head, hasHead);
+      const totals = new Uint32Array(blockCount + 1);
+      totals[0] = total;
+      for (let position = 0; position < blockCount; position += 1) {
+        const block = order.blockAt(position);
+        total += whole ? sizeOf(block) : countWhere(sizeOf(block), (offset) => has(block, offset));
+        totals[position + 1] = total;
+      }
+      return totals;
+    });
+    return {
+      get size() {
+        return ends().at(-1) ?? 0;
+      },
+      at: (index) => {
+        const position = firstEndAbove(ends(), index);
+        if (position > blockCount) throw new RangeError(`Row ${String(index)} of ${String(ends().at(-1))}.`);
+        const rank = index - (ends()[position - 1] ?? 0);
+        if (position === 0) return headRow(nth(rank, version() === 0, order.headAt, hasHead));
+        const block = order.blockAt(position - 1);
+        const offset = nth(
+          rank,
+          version() === 0,
+          (step) => order.offsetAt(block, step),
+          (candidate) => has(block, candidate),
+        );
+        return inBlock(block, offset);
+      },
+    };
+  };
 }
 
-function countBlocks(rows: number, cycleEnds: readonly number[], cycleRows: number): number {
-  if (rows <= 0) return 0;
-  const last = rows - 1;
-  return Math.floor(last / cycleRows) * cycleEnds.length + firstEndAbove(cycleEnds, last % cycleRows) + 1;
+/** The item of this rank among those that are there. */
+function nth(rank: number, whole: boolean, itemAt: (position: number) => number, isThere: (item: number) => boolean): number {
+  if (whole) return itemAt(rank);
+  let left = rank;
+  for (let position = 0; ; position += 1) {
+    const item = itemAt(position);
+    if (!isThere(item)) continue;
+    if (left === 0) return item;
+    left -= 1;
+  }
 }
 
-interface SortedOrder {
-  readonly blocks: Uint32Array;
-  readonly ends: Uint32Array;
+function countWhere(count: number, isThere: (index: number) => boolean): number {
+  let found = 0;
+  for (let index = 0; index < count; index += 1) if (isThere(index)) found += 1;
+  return found;
 }
 
-function sortedOrder(input: { blockCount: number; sizeOf: (block: number) => number; groupOf: (block: number) => string }): SortedOrder {
-  const groups = Array.from({ length: input.blockCount }, (_unused, block) => `${input.groupOf(block).toLowerCase()}/`);
-  const order = groups.map((group, block) => ({ group, block })).sort((a, b) => (a.group < b.group ? -1 : 1));
-  const blocks = Uint32Array.from(order, ({ block }) => block);
-  let total = 0;
-  const ends = Uint32Array.from(blocks, (block) => (total += input.sizeOf(block)));
-  return { blocks, ends };
+function blocksByGroup(blockCount: number, groupOf: (block: number) => string): Uint32Array {
+  const groups = Array.from({ length: blockCount }, (_unused, block) => `${groupOf(block).toLowerCase()}/`);
+  return Uint32Array.from(groups.keys()).sort((a, b) => (at(groups, a) < at(groups, b) ? -1 : 1));
 }
 
 function sortOffsets(size: number, rowAt: (offset: number) => RowReference): Uint16Array {
@@ -193,19 +256,6 @@ function scattered(position: number, size: number): number {
 
 function greatestCommonDivisor(left: number, right: number): number {
   return right === 0 ? left : greatestCommonDivisor(right, left % right);
-}
-
-/** The last few results: rows of one page come from a few neighbouring blocks. */
-function cached<T>(limit: number, make: (key: number) => T): (key: number) => T {
-  const values = new Map<number, T>();
-  return (key) => {
-    const known = values.get(key);
-    if (known !== undefined) return known;
-    const value = make(key);
-    if (values.size >= limit) values.delete(values.keys().next().value ?? key);
-    values.set(key, value);
-    return value;
-  };
 }
 
 function at<T>(list: ArrayLike<T>, index: number): T {

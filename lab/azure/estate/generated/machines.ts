@@ -1,17 +1,24 @@
 import type { JsonObject } from '../../json.ts';
 import type { DynamicRule } from '../catalogue/catalogue.ts';
-import type { GraphPartition, Rows } from '../model.ts';
-import { rowsOf } from '../model.ts';
+import type { Presence } from '../content-changes.ts';
+import { rowsOf, type GraphPartition, type Rows } from '../model.ts';
 import { graphDetails, graphEnvelope, recased, spelt, type RowContext } from './assessment-rows.ts';
 import { hash32 } from './hash.ts';
 import type { Layout } from './layout.ts';
 import type { Resource } from './naming.ts';
+import { presentRows } from './present-rows.ts';
 import { statusMember, statusOf, type Status } from './status.ts';
+import { MACHINE_STREAM, placeOf } from './streams.ts';
 
 /** Individual machine recommendations per hundred classic assessments. They are listed over REST too; no test comes of them. */
 const MACHINE_SHARE_PERCENT = 1;
-const MACHINE_STREAM = 3;
 const RULES_PER_MACHINE = 3;
+/** What each category is about (azure.md §1.6). */
+const ASSESSED_TYPE: Readonly<Record<DynamicRule['category'], string>> = {
+  SoftwareUpdate: 'Microsoft.Compute/virtualMachines',
+  SystemUpdate: 'Microsoft.Compute/virtualMachines',
+  ServiceUpgrade: 'Microsoft.ContainerService/managedClusters',
+};
 
 interface MachineRow {
   readonly resource: Resource;
@@ -19,12 +26,22 @@ interface MachineRow {
   readonly ordinal: number;
 }
 
+/** Where a row is: numbers, so that no row has to be kept. */
+interface Planned {
+  readonly block: number;
+  readonly index: number;
+  readonly rule: number;
+}
+
 /** SoftwareUpdate, SystemUpdate and ServiceUpgrade on machines and clusters (azure.md §1.6). */
 export interface MachineEstate {
-  readonly rows: readonly MachineRow[];
   /** As the REST list gives them. */
-  restRows(): Rows;
+  readonly listed: Rows;
   readonly partitions: readonly GraphPartition[];
+  /** Resources that only these rows mention, because their other assessments went away. */
+  readonly countAlone: () => number;
+  /** The row with this lower-case id, be it there or gone. */
+  find(id: string): { stream: number; ordinal: number } | undefined;
 }
 
 export function createMachines(input: {
@@ -32,52 +49,74 @@ export function createMachines(input: {
   layout: Layout;
   classicRows: number;
   rules: readonly DynamicRule[];
+  presence: Presence;
 }): MachineEstate {
-  const { context, layout, rules } = input;
+  const { context, layout, rules, presence } = input;
   const wanted = Math.floor((input.classicRows * MACHINE_SHARE_PERCENT) / 100);
-  const rows = planRows(layout, rules, wanted);
+  const planned = planRows(layout, rules, wanted);
+  const rowAt = (ordinal: number): MachineRow => {
+    const { block, index, rule } = rowsOf(planned).at(ordinal);
+    return { resource: rowsOf(layout.resourcesOf(block)).at(index), rule: rowsOf(rules).at(rule), ordinal };
+  };
   const statusAt = ({ ordinal }: MachineRow): Status => statusOf(context.seed, MACHINE_STREAM, ordinal, context.changes);
+  const isPresent = (ordinal: number): boolean => {
+    const { block, index } = rowsOf(planned).at(ordinal);
+    return presence.hasRow(MACHINE_STREAM, ordinal) && presence.hasResource(placeOf(block, index));
+  };
+  const rowsInOrder = (ordinals: readonly number[], row: (row: MachineRow) => JsonObject): Rows =>
+    presentRows({
+      size: ordinals.length,
+      at: (position) => row(rowAt(ordinals[position] ?? 0)),
+      isPresent: (position) => isPresent(ordinals[position] ?? 0),
+      version: presence.version,
+    });
+  const all = [...planned.keys()];
   return {
-    rows,
-    restRows: () => ({
-      size: rows.length,
-      at: (index) => machineRestRow(context, rowsOf(rows).at(index), statusAt(rowsOf(rows).at(index))),
-    }),
-    partitions: [...Map.groupBy(rows, ({ rule }) => rule.category)].map(([category, ofCategory]) => {
-      const sorted = ofCategory.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
+    listed: rowsInOrder(all, (row) => machineRestRow(context, row, statusAt(row))),
+    countAlone: () => {
+      if (presence.version() === 0) return 0;
+      const alone = planned.filter(({ block, index }, ordinal) => isPresent(ordinal) && !layout.hasRowsAt(block, index));
+      return new Set(alone.map(({ block, index }) => placeOf(block, index))).size;
+    },
+    find: (id) => {
+      const ordinal = all.find((candidate) => sortKey(rowAt(candidate)) === id);
+      return ordinal === undefined ? undefined : { stream: MACHINE_STREAM, ordinal };
+    },
+    partitions: [...Map.groupBy(all, (ordinal) => rowAt(ordinal).rule.category)].map(([category, ofCategory]) => {
+      const keys = new Map(ofCategory.map((ordinal) => [ordinal, sortKey(rowAt(ordinal))]));
+      const sorted = ofCategory.toSorted((left, right) => ((keys.get(left) ?? '') < (keys.get(right) ?? '') ? -1 : 1));
       return {
         table: 'securityresources',
         subscriptionId: context.subscriptionId,
+        idPrefix: `/subscriptions/${context.subscriptionId}`,
         constants: new Map([
           ['type', 'microsoft.security/assessments'],
           ['subscriptionId', context.subscriptionId],
           ['properties.metadata.recommendationCategory', category],
           ['properties.metadata.assessmentType', 'DynamicBuiltIn'],
           ['properties.resourceDetails.Source', 'Azure'],
+          ['properties.resourceDetails.ResourceType', ASSESSED_TYPE[category].toLowerCase()],
         ]),
-        rows: {
-          size: sorted.length,
-          at: (index) => machineGraphRow(context, rowsOf(sorted).at(index), statusAt(rowsOf(sorted).at(index))),
-        },
+        rows: rowsInOrder(sorted, (row) => machineGraphRow(context, row, statusAt(row))),
       };
     }),
   };
 }
 
 /** Walks the blocks until there are enough: three rules per machine, one per cluster. */
-function planRows(layout: Layout, rules: readonly DynamicRule[], wanted: number): MachineRow[] {
-  const ofMachines = rules.filter(({ category }) => category !== 'ServiceUpgrade');
-  const ofClusters = rules.filter(({ category }) => category === 'ServiceUpgrade');
-  const rows: MachineRow[] = [];
+function planRows(layout: Layout, rules: readonly DynamicRule[], wanted: number): Planned[] {
+  const ofMachines = [...rules.keys()].filter((rule) => rules[rule]?.category !== 'ServiceUpgrade');
+  const ofClusters = [...rules.keys()].filter((rule) => rules[rule]?.category === 'ServiceUpgrade');
+  const rows: Planned[] = [];
   for (let block = 0; block < layout.blockCount && rows.length < wanted; block += 1) {
-    for (const resource of layout.resourcesOf(block)) {
+    for (const [index, { type }] of layout.resourcesOf(block).entries()) {
       const applicable =
-        resource.type === 'Microsoft.Compute/virtualMachines'
-          ? ofMachines.filter((_rule, index) => (index + block) % ofMachines.length < RULES_PER_MACHINE)
-          : resource.type === 'Microsoft.ContainerService/managedClusters'
+        type === ASSESSED_TYPE.SoftwareUpdate
+          ? ofMachines.filter((_rule, position) => (position + block) % ofMachines.length < RULES_PER_MACHINE)
+          : type === ASSESSED_TYPE.ServiceUpgrade
             ? ofClusters
             : [];
-      for (const rule of applicable) if (rows.length < wanted) rows.push({ resource, rule, ordinal: rows.length });
+      for (const rule of applicable) if (rows.length < wanted) rows.push({ block, index, rule });
     }
   }
   return rows;

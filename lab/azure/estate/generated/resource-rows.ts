@@ -1,15 +1,20 @@
 import type { JsonObject } from '../../json.ts';
-import { firstEndAbove, rowsOf, type GraphPartition, type Rows } from '../model.ts';
-import type { ContainerHost } from './containers.ts';
+import type { Presence } from '../content-changes.ts';
+import { firstEndAbove, firstIndexWhere, mappedRows, rowsOf, type GraphPartition, type Rows } from '../model.ts';
+import { BLOCK_KINDS, type BlockKind, type ResourceTemplate } from './blocks.ts';
+import type { ContainerHost } from './images.ts';
 import type { Layout } from './layout.ts';
-import type { Block, NamingContext, Resource } from './naming.ts';
+import { perVersion } from './memo.ts';
+import type { NamingContext } from './naming.ts';
+import { placeOf } from './streams.ts';
 
 /** What exists in a subscription according to ARM: its resources and resource groups. */
 export interface ResourceEstate {
   /** As `GET /subscriptions/{id}/resources` lists them. */
-  list(): Rows;
-  connectors(): JsonObject[];
-  tagsOf(scope: string): JsonObject | undefined;
+  readonly list: () => Rows;
+  readonly connectors: () => JsonObject[];
+  readonly countConnectors: () => number;
+  readonly tagsOf: (scope: string) => JsonObject | undefined;
   readonly partitions: readonly GraphPartition[];
 }
 
@@ -30,11 +35,12 @@ export function createResources(input: {
   tenantId: string;
   layout: Layout;
   hosts: readonly ContainerHost[];
+  presence: Presence;
 }): ResourceEstate {
   const { naming, tenantId, layout } = input;
   const { subscriptionId, subscription } = naming;
   const hosts = input.hosts.map((host): ArmResource => ({ ...host, location: CONTAINER_LOCATION, tags: CONTAINER_TAGS })).sort(byId);
-  const inBlocks = blockResources(layout);
+  const inBlocks = blockResources(layout, input.presence);
   const graphRow = (resource: ArmResource): JsonObject => graphResource(resource, tenantId, subscriptionId);
   const groups = resourceGroups(naming, layout, hosts.length > 0);
   return {
@@ -43,6 +49,7 @@ export function createResources(input: {
       at: (index) => listedResource(index < inBlocks.size ? inBlocks.at(index) : rowsOf(hosts).at(index - inBlocks.size)),
     }),
     connectors: () => connectorRows(layout),
+    countConnectors: () => connectorBlocks(layout).length,
     tagsOf: (scope) => {
       const lower = scope.toLowerCase();
       if (lower === `/subscriptions/${subscriptionId}`) return subscription.tags;
@@ -51,10 +58,10 @@ export function createResources(input: {
       return Number.isInteger(number) && number < layout.blockCount ? layout.block(number).tags : undefined;
     },
     partitions: [
-      graphPartition('resources', subscriptionId, { size: inBlocks.size, at: (index) => graphRow(inBlocks.at(index)) }),
-      graphPartition('resources', subscriptionId, { size: hosts.length, at: (index) => graphRow(rowsOf(hosts).at(index)) }),
+      graphPartition('resources', subscriptionId, mappedRows(inBlocks, graphRow)),
+      graphPartition('resources', subscriptionId, mappedRows(rowsOf(hosts), graphRow)),
       graphPartition('resourcecontainers', subscriptionId, rowsOf([graphRow(subscriptionItem(naming))])),
-      graphPartition('resourcecontainers', subscriptionId, { size: groups.size, at: (index) => graphRow(groups.at(index)) }),
+      graphPartition('resourcecontainers', subscriptionId, mappedRows(groups, graphRow)),
     ],
   };
 }
@@ -63,38 +70,58 @@ function byId(left: ArmResource, right: ArmResource): number {
   return left.id.toLowerCase() < right.id.toLowerCase() ? -1 : 1;
 }
 
-/** Azure resources and connectors, block by block in the order of their ids. */
-function blockResources(layout: Layout): Rows<ArmResource> {
-  const itemsOf = (block: number): ArmResource[] => armResources(layout.block(block), layout.resourcesOf(block)).sort(byId);
-  // All whole blocks of a kind hold the same number; only the last block may be cut short.
-  const whole = new Map<string, number>();
-  const countOf = (block: number): number => {
-    if (block === layout.blockCount - 1) return itemsOf(block).length;
-    const kind = layout.kindOf(block);
-    const count = whole.get(kind) ?? itemsOf(block).length;
-    whole.set(kind, count);
-    return count;
-  };
-  let total = 0;
-  const ends = Uint32Array.from(layout.sortedBlocks, (block) => (total += countOf(block)));
-  return {
-    size: total,
-    at: (index) => {
-      const position = firstEndAbove(ends, index);
-      const block = layout.sortedBlocks[position] ?? 0;
-      return rowsOf(itemsOf(block)).at(index - (ends[position - 1] ?? 0));
-    },
-  };
+/** A subnet is a child of its network, no tracked resource of its own: ARM and Resource Graph do not list it. */
+function isTracked({ cloud, type }: ResourceTemplate): boolean {
+  return cloud === 'Azure' && type !== 'Microsoft.Network/virtualNetworks/subnets';
 }
 
-function armResources({ connector, location, tags }: Block, resources: readonly Resource[]): ArmResource[] {
-  // A subnet is a child of its network, no tracked resource of its own: ARM and Resource Graph do not list it.
-  const own = resources
-    .filter(({ cloud, type }) => cloud === 'Azure' && type !== 'Microsoft.Network/virtualNetworks/subnets')
-    .map(({ id, name, type, ...rest }) => ({ id, name, type, location: rest.location, tags: rest.tags }));
-  return connector === undefined
-    ? own
-    : [...own, { id: connector.id, name: connector.name, type: 'Microsoft.Security/securityConnectors', location, tags }];
+/** Per kind of block, which of its resources are tracked. */
+const TRACKED: ReadonlyMap<BlockKind['name'], readonly number[]> = new Map(
+  BLOCK_KINDS.map(({ name, resources }) => [
+    name,
+    [...resources.keys()].filter((index) => isTracked(resources[index] as ResourceTemplate)),
+  ]),
+);
+
+function isCloudBlock(kind: BlockKind['name']): boolean {
+  return kind === 'aws' || kind === 'gcp';
+}
+
+/** Azure resources that are still there and connectors, block by block in the order of their ids. */
+function blockResources(layout: Layout, presence: Presence): Rows<ArmResource> {
+  const presentIn = (block: number): number[] => {
+    const laidOut = layout.countResources(block);
+    return (TRACKED.get(layout.kindOf(block)) ?? []).filter((index) => index < laidOut && presence.hasResource(placeOf(block, index)));
+  };
+  const itemsOf = (block: number): ArmResource[] => {
+    const { connector, location, tags } = layout.block(block);
+    const resources = layout.resourcesOf(block);
+    const own = presentIn(block).map((index): ArmResource => {
+      const resource = rowsOf(resources).at(index);
+      return { id: resource.id, name: resource.name, type: resource.type, location: resource.location, tags: resource.tags };
+    });
+    if (connector !== undefined) {
+      own.push({ id: connector.id, name: connector.name, type: 'Microsoft.Security/securityConnectors', location, tags });
+    }
+    return own.sort(byId);
+  };
+  const ends = perVersion(presence.version, () => {
+    let total = 0;
+    return Uint32Array.from(
+      layout.sortedBlocks,
+      (block) => (total += presentIn(block).length + (isCloudBlock(layout.kindOf(block)) ? 1 : 0)),
+    );
+  });
+  return {
+    get size() {
+      return ends().at(-1) ?? 0;
+    },
+    at: (index) => {
+      const position = firstEndAbove(ends(), index);
+      const block = layout.sortedBlocks[position] ?? 0;
+      return rowsOf(itemsOf(block)).at(index - (ends()[position - 1] ?? 0));
+    },
+  };
 }
 
 function resourceGroups({ subscriptionId, subscription }: NamingContext, layout: Layout, withContainers: boolean): Rows<ArmResource> {
@@ -106,19 +133,22 @@ function resourceGroups({ subscriptionId, subscription }: NamingContext, layout:
     location,
     tags,
   });
-  const names: { name: string; block?: number }[] = Array.from(layout.sortedBlocks, (block) => ({
-    name: layout.resourceGroupOf(block),
-    block,
-  }));
-  if (withContainers) names.push({ name: `rg-containers-${subscription.environment}` });
-  names.sort((left, right) => (left.name.toLowerCase() < right.name.toLowerCase() ? -1 : 1));
+  const containers = `rg-containers-${subscription.environment}`;
+  // Where the containers' group stands among those of the blocks.
+  const before = withContainers
+    ? firstIndexWhere(
+        layout.sortedBlocks.length,
+        (index) => layout.resourceGroupOf(layout.sortedBlocks[index] ?? 0).toLowerCase() > containers,
+      )
+    : undefined;
   return {
-    size: names.length,
+    size: layout.sortedBlocks.length + (withContainers ? 1 : 0),
     at: (index) => {
-      const { name, block } = rowsOf(names).at(index);
-      return block === undefined
-        ? group(name, CONTAINER_LOCATION, CONTAINER_TAGS)
-        : group(name, layout.block(block).location, layout.block(block).tags);
+      if (index === before) return group(containers, CONTAINER_LOCATION, CONTAINER_TAGS);
+      const { resourceGroup, location, tags } = layout.block(
+        layout.sortedBlocks[before !== undefined && index > before ? index - 1 : index] ?? 0,
+      );
+      return group(resourceGroup, location, tags);
     },
   };
 }
@@ -159,15 +189,19 @@ function graphResource(resource: ArmResource, tenantId: string, subscriptionId: 
 }
 
 function graphPartition(table: GraphPartition['table'], subscriptionId: string, rows: Rows): GraphPartition {
-  return { table, subscriptionId, constants: new Map([['subscriptionId', subscriptionId]]), rows };
+  const idPrefix = `/subscriptions/${subscriptionId}`;
+  return { table, subscriptionId, idPrefix, constants: new Map([['subscriptionId', subscriptionId]]), rows };
+}
+
+/** The blocks that are connected accounts. */
+function connectorBlocks(layout: Layout): number[] {
+  return Array.from({ length: layout.blockCount }, (_unused, block) => block).filter((block) => isCloudBlock(layout.kindOf(block)));
 }
 
 /** Connectors in the form of examples/azure/security-connectors. */
 function connectorRows(layout: Layout): JsonObject[] {
   const rows: JsonObject[] = [];
-  for (let number = 0; number < layout.blockCount; number += 1) {
-    const kind = layout.kindOf(number);
-    if (kind !== 'aws' && kind !== 'gcp') continue;
+  for (const number of connectorBlocks(layout)) {
     const block = layout.block(number);
     const { connector } = block;
     if (connector === undefined) continue;

@@ -81,7 +81,7 @@ function dealtOut(
 /** What is known about an assessment key in a subscription. */
 export interface KeyFacts {
   readonly counts: ReadonlyMap<string, StatusCounts>;
-  titleOf(key: string): string;
+  readonly titleOf: (key: string) => string;
 }
 
 /** The regulatory rows of one subscription, with states that follow from its statuses (azure.md §1.8). */

@@ -2,25 +2,35 @@ import { randomAt } from '../../../kit/random.ts';
 import { objectAt, textAt, type JsonObject } from '../../json.ts';
 import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
 import type { SoftwarePackage } from '../catalogue/software.ts';
+import { createPresence, type Addition } from '../content-changes.ts';
 import {
   concatRows,
+  mappedRows,
+  planTierOf,
   rowsOf,
   type EstateChanges,
   type GraphPartition,
+  type NamedPart,
+  type PlanTier,
   type RegulatoryStandard,
   type Rows,
   type StatusCounts,
 } from '../model.ts';
 import { classicCode, graphEnvelope, graphRow, restRow, type RowContext } from './assessment-rows.ts';
+import type { BlockPlan } from './block-plan.ts';
 import { createContainers, type ContainerEstate } from './containers.ts';
+import type { CurrentKeys } from './current-keys.ts';
 import { hash32 } from './hash.ts';
 import { createLayout, type Layout, type RowReference } from './layout.ts';
 import { createMachines, type MachineEstate } from './machines.ts';
-import type { NamingContext } from './naming.ts';
+import { perVersion, type SharedCache } from './memo.ts';
+import type { Block, NamingContext } from './naming.ts';
+import { PLAN_NAMES } from './pricing-rows.ts';
 import type { EstateProfile, SubscriptionProfile } from './profile.ts';
 import { createResources, type ResourceEstate } from './resource-rows.ts';
-import type { StatusCode } from './status.ts';
 import { regulatoryRows, type StandardPlan } from './standards.ts';
+import type { StatusCode } from './status.ts';
+import { CLASSIC_STREAM } from './streams.ts';
 
 /** Everything one generated subscription holds. */
 export interface SubscriptionEstate {
@@ -30,15 +40,22 @@ export interface SubscriptionEstate {
   readonly machines: MachineEstate;
   readonly containers: ContainerEstate;
   readonly resources: ResourceEstate;
-  readonly standards: readonly StandardPlan[];
-  readonly customMetadata: readonly JsonObject[];
+  readonly standards: () => readonly StandardPlan[];
+  readonly customMetadata: () => readonly JsonObject[];
   /** Rows of the REST list. */
-  readonly assessments: Rows;
-  restRow(reference: RowReference): JsonObject;
-  codeOf(ordinal: number): StatusCode;
-  hasPaidPlan(): boolean;
-  regulatory(): readonly RegulatoryStandard[];
-  partitions(): GraphPartition[];
+  readonly assessments: () => Rows;
+  /** False where Foundational CSPM is off: nothing is assessed (azure.md §0.4). */
+  readonly isAssessed: () => boolean;
+  /** False where the Containers plan was switched off: no individual recommendations for images. */
+  readonly scansImages: () => boolean;
+  readonly planTier: (plan: string) => PlanTier;
+  readonly restRow: (reference: RowReference) => JsonObject;
+  readonly codeOf: (ordinal: number) => StatusCode;
+  readonly hasPaidPlan: () => boolean;
+  readonly regulatory: () => readonly RegulatoryStandard[];
+  readonly partitions: () => GraphPartition[];
+  /** What a lower-case id names, be it there or gone. */
+  readonly locate: (id: string) => NamedPart['target'] | undefined;
 }
 
 interface Input {
@@ -47,43 +64,75 @@ interface Input {
   readonly subscription: SubscriptionProfile;
   readonly tenantId: string;
   readonly subscriptionId: string;
-  /** Classic assessments of this subscription. */
+  /** Classic assessments of this subscription as it was laid out first. */
   readonly rows: number;
+  /** What came since. */
+  readonly growth: readonly Growth[];
+  readonly shared: Shared;
+}
+
+/** Added to one subscription at one time. */
+export type Growth = Omit<Addition, 'subscriptionId'>;
+
+/** What all subscriptions of an estate use. */
+export interface Shared {
   readonly catalogue: Catalogue;
   readonly packages: readonly SoftwarePackage[];
-  readonly standards: readonly StandardPlan[];
+  readonly standards: () => readonly StandardPlan[];
   readonly metadataOf: (key: string) => JsonObject | undefined;
+  readonly titleOf: (key: string) => string;
   readonly changes: EstateChanges;
+  readonly keys: CurrentKeys;
+  /** The plan of blocks for some clouds. */
+  readonly planOf: (clouds: readonly string[]) => BlockPlan;
+  readonly blocks: SharedCache<Block>;
+  /** The regulatory rows of the subscriptions that were asked for last: each knows every status of its subscription. */
+  readonly regulatory: SharedCache<{ revision: number; standards: readonly RegulatoryStandard[] }>;
 }
 
 /** Builds a subscription from its seed, its profile and a number of rows. */
 export function createSubscription(input: Input): SubscriptionEstate {
-  const { catalogue, changes, subscription, subscriptionId, tenantId } = input;
-  const seed = hash32(0, ...Buffer.from(`${input.seed}/${subscription.name}`));
+  const { subscription, subscriptionId, tenantId, shared } = input;
+  const { catalogue, changes, keys } = shared;
+  const seed = subscriptionSeed(input.seed, subscription);
   const naming: NamingContext = { seed, profile: input.profile, subscription, subscriptionId };
+  const presence = createPresence(changes.content, seed, subscriptionId);
   const custom = customRules(input.seed, subscription);
-  const customMetadata = custom.map(customMetadataRow);
-  const metadataOf = (key: string): JsonObject | undefined => customMetadata.find((row) => row.name === key) ?? input.metadataOf(key);
+  const customMetadata = perVersion(keys.version, () => keys.metadata(custom.map(customMetadataRow)));
+  const metadataOf = (key: string): JsonObject | undefined => customMetadata().find((row) => row.name === key) ?? shared.metadataOf(key);
   const context: RowContext = { seed, tenantId, subscriptionId, changes, metadataOf };
-  const layout = createLayout({
+  const plan = shared.planOf(subscription.clouds);
+  const headRules = [...catalogue.rulesFor('subscription'), ...custom];
+  const rows = grownRows(plan, headRules.length, input);
+  const layout = createLayout({ naming, plan, rows, headRules, presence, blocks: shared.blocks, current: keys });
+  const classicRows = input.rows;
+  const machines = createMachines({ context, layout, classicRows, rules: catalogue.dynamicRules, presence });
+  const containers = createContainers({
+    context,
     naming,
-    catalogue,
-    rows: input.rows,
-    clouds: subscription.clouds,
-    headRules: [...catalogue.rulesFor('subscription'), ...custom],
+    layout,
+    classicRows,
+    addedImages: input.growth.reduce((sum, { images }) => sum + images, 0),
+    firstBlocks: plan.countBlocks(classicRows - Math.min(headRules.length, classicRows)),
+    packages: shared.packages,
+    presence,
   });
-  const machines = createMachines({ context, layout, classicRows: input.rows, rules: catalogue.dynamicRules });
-  const containers = createContainers({ context, naming, layout, classicRows: input.rows, packages: input.packages });
-  const resources = createResources({ naming, tenantId, layout, hosts: containers.hosts });
-  const standards = input.standards.filter(({ name }) => subscription.standards.includes(name));
-  const titles = new Map(catalogue.rules.map(({ key, title }) => [key, title]));
-  const regulatory = perRevision(changes, () =>
-    regulatoryRows(subscriptionId, standards, { counts: countByKey(layout, context), titleOf: (key) => titles.get(key) ?? key }),
-  );
-  const graphStandards = regulatoryPartitions(context, standards, regulatory);
-  const hasPaidPlan = (): boolean =>
-    (changes.planTiers.get(subscriptionId) ?? (subscription.paidPlan ? 'Standard' : 'Free')) === 'Standard';
-  const fixedPartitions = [classicPartition(context, layout), ...machines.partitions, ...containers.partitions, ...resources.partitions];
+  const resources = createResources({ naming, tenantId, layout, hosts: containers.hosts, presence });
+  const standards = perVersion(keys.version, () => shared.standards().filter(({ name }) => subscription.standards.includes(name)));
+  const known = shared.regulatory.region(() => ({
+    revision: changes.revision,
+    standards: regulatoryRows(subscriptionId, standards(), { counts: countByKey(layout, context), titleOf: shared.titleOf }),
+  }));
+  // A region's keys are its revisions: those of before are never asked for again.
+  const regulatory = (): readonly RegulatoryStandard[] => known(changes.revision).standards;
+  const graphStandards = regulatoryPartitions(context, standards(), regulatory);
+  const planTier = (name: string): PlanTier => planTierOf(changes, subscriptionId, name, subscription.paidPlan ? 'Standard' : 'Free');
+  const hasPaidPlan = (): boolean => PLAN_NAMES.some((name) => planTier(name) === 'Standard');
+  const isAssessed = (): boolean => !changes.unassessed.has(subscriptionId);
+  // A subscription that never had a plan keeps what it was laid out with; switching the plan off takes its findings away.
+  const scansImages = (): boolean => isAssessed() && planTierOf(changes, subscriptionId, 'Containers', 'Standard') === 'Standard';
+  const classicPartitions = [classicPartition(context, layout), ...machines.partitions];
+  const listed: Rows = mappedRows(layout.listed, (reference) => restRow(context, reference));
   return {
     profile: subscription,
     hasPaidPlan,
@@ -94,21 +143,54 @@ export function createSubscription(input: Input): SubscriptionEstate {
     resources,
     standards,
     customMetadata,
-    assessments: concatRows([{ size: layout.size, at: (index) => restRow(context, layout.rowAt(index)) }, machines.restRows()]),
+    isAssessed,
+    scansImages,
+    planTier,
+    assessments: () => (isAssessed() ? concatRows([listed, machines.listed]) : rowsOf([])),
     restRow: (reference) => restRow(context, reference),
     codeOf: (ordinal) => classicCode(context, ordinal),
     regulatory,
-    partitions: () => [...fixedPartitions, ...(hasPaidPlan() ? graphStandards : [])],
+    partitions: () => [
+      ...(isAssessed() ? classicPartitions : []),
+      ...(scansImages() ? containers.partitions : []),
+      ...resources.partitions,
+      ...(hasPaidPlan() ? graphStandards : []),
+    ],
+    locate: (id) => locate(id, { layout, machines, containers }),
   };
 }
 
-/** Computes once per revision of the estate. */
-function perRevision<T>(changes: EstateChanges, make: () => T): () => T {
-  let known: { revision: number; value: T } | undefined;
-  return () => {
-    if (known?.revision !== changes.revision) known = { revision: changes.revision, value: make() };
-    return known.value;
-  };
+/** The number that everything in a subscription is drawn from. */
+function subscriptionSeed(seed: string, { name }: SubscriptionProfile): number {
+  return hash32(0, ...Buffer.from(`${seed}/${name}`));
+}
+
+/** Rows after all that was added, in the order it was: assessments continue the plan, resources come with all of theirs. */
+function grownRows(plan: BlockPlan, headRules: number, { rows, growth }: Input): number {
+  return growth.reduce((total, { assessments, resources }) => {
+    const more = total + assessments;
+    if (resources === 0) return more;
+    return headRules + plan.rowsWith(Math.max(0, more - headRules), resources);
+  }, rows);
+}
+
+/** What a lower-case id names, be it there or gone. */
+function locate(
+  id: string,
+  { layout, machines, containers }: Pick<SubscriptionEstate, 'layout' | 'machines' | 'containers'>,
+): NamedPart['target'] | undefined {
+  const [resourceId = '', key] = id.split('/providers/microsoft.security/assessments/');
+  if (key === undefined) {
+    const place = layout.findPlace(id) ?? containers.findPlace(id);
+    return place === undefined ? undefined : { kind: 'resource', place };
+  }
+  const classic = layout.findRow(resourceId, key);
+  const row = classic === undefined ? (machines.find(id) ?? containers.findRow(id)) : { stream: CLASSIC_STREAM, ordinal: classic.ordinal };
+  return row === undefined ? undefined : { kind: 'assessment', ...row };
+}
+
+function lowerId(row: JsonObject): string {
+  return textAt(row, 'id').toLowerCase();
 }
 
 function countByKey(layout: Layout, context: RowContext): Map<string, StatusCounts> {
@@ -161,12 +243,13 @@ function classicPartition(context: RowContext, layout: Layout): GraphPartition {
   return {
     table: 'securityresources',
     subscriptionId: context.subscriptionId,
+    idPrefix: `/subscriptions/${context.subscriptionId}`,
     constants: new Map<string, string | null>([
       ['type', 'microsoft.security/assessments'],
       ['subscriptionId', context.subscriptionId],
       ['properties.metadata.recommendationCategory', null],
     ]),
-    rows: { size: layout.size, at: (index) => graphRow(context, layout.sortedRowAt(index)) },
+    rows: mappedRows(layout.sorted, (reference) => graphRow(context, reference)),
   };
 }
 
@@ -192,12 +275,18 @@ function regulatoryPartitions(
     },
   ];
   return levels.map((level) => {
-    const sorted = perRevision(context.changes, () =>
-      level.rows().toSorted((left, right) => (textAt(left, 'id').toLowerCase() < textAt(right, 'id').toLowerCase() ? -1 : 1)),
-    );
+    // Kept for as long as the rows themselves are.
+    const sortedOf = new WeakMap<readonly RegulatoryStandard[], readonly JsonObject[]>();
+    const sorted = (): readonly JsonObject[] => {
+      const all = standards();
+      const rows = sortedOf.get(all) ?? level.rows().toSorted((left, right) => (lowerId(left) < lowerId(right) ? -1 : 1));
+      sortedOf.set(all, rows);
+      return rows;
+    };
     return {
       table: 'securityresources',
       subscriptionId: context.subscriptionId,
+      idPrefix: `/subscriptions/${context.subscriptionId}`,
       constants: new Map<string, string | null>([
         ['type', level.type],
         ['subscriptionId', context.subscriptionId],

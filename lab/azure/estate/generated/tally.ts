@@ -1,14 +1,17 @@
+import type { CatalogueRule } from '../catalogue/catalogue.ts';
 import type { EstateChanges, StatusCounts } from '../model.ts';
 import type { SubscriptionEstate } from './subscription.ts';
 
-/** What one subscription's rows add up to. Sets hold what several subscriptions may share. */
+/** What one subscription's rows add up to: numbers, and sets that stay small however many rows there are. */
 export interface SubscriptionTally {
   readonly statuses: StatusCounts;
-  readonly keys: ReadonlySet<string>;
-  /** Keys of rules without metadata. */
-  readonly unknownKeys: ReadonlySet<string>;
+  /** Rules that rows use. */
+  readonly rules: ReadonlySet<CatalogueRule>;
   readonly resources: number;
   readonly resourcesWithResult: number;
+  /** Individual recommendations on machines, and the resources that only they mention. */
+  readonly outOfScope: number;
+  readonly resourcesOutOfScope: number;
   readonly containers: ContainerTally;
 }
 
@@ -16,9 +19,10 @@ export interface ContainerTally {
   readonly rows: number;
   readonly rowsServed: number;
   readonly byStatus: StatusCounts;
-  readonly images: ReadonlySet<string>;
-  readonly imagesByRepositoryDigest: ReadonlySet<string>;
-  readonly imagesByDigest: ReadonlySet<string>;
+  /** Registries belong to one subscription, and so do digests: what subscriptions add is new. */
+  readonly images: number;
+  readonly imagesByRepositoryDigest: number;
+  readonly imagesByDigest: number;
   readonly packages: number;
   readonly findings: number;
   readonly cves: ReadonlySet<string>;
@@ -30,7 +34,10 @@ const known = new WeakMap<SubscriptionEstate, { revision: number; tally: Subscri
 export function tallyOf(subscription: SubscriptionEstate, changes: EstateChanges): SubscriptionTally {
   const before = known.get(subscription);
   if (before?.revision === changes.revision) return before.tally;
-  const tally = { ...tallyAssessments(subscription), containers: tallyContainers(subscription) };
+  const tally = {
+    ...(subscription.isAssessed() ? tallyAssessments(subscription) : nothingAssessed()),
+    containers: subscription.scansImages() ? tallyContainers(subscription) : noImages(),
+  };
   known.set(subscription, { revision: changes.revision, tally });
   return tally;
 }
@@ -43,8 +50,7 @@ function addStatus(counts: StatusCounts, code: string): void {
 
 function tallyAssessments(subscription: SubscriptionEstate): Omit<SubscriptionTally, 'containers'> {
   const statuses = { healthy: 0, unhealthy: 0, notApplicable: 0 };
-  const keys = new Set<string>();
-  const unknownKeys = new Set<string>();
+  const rules = new Set<CatalogueRule>();
   let resources = 0;
   let resourcesWithResult = 0;
   let current: string | undefined;
@@ -56,15 +62,15 @@ function tallyAssessments(subscription: SubscriptionEstate): Omit<SubscriptionTa
       hasResult = false;
       resources += 1;
     }
-    keys.add(rule.key);
-    if (rule.withoutMetadata) unknownKeys.add(rule.key);
+    rules.add(rule);
     const code = subscription.codeOf(ordinal);
     addStatus(statuses, code);
     if (code === 'NotApplicable') continue;
     if (!hasResult) resourcesWithResult += 1;
     hasResult = true;
   }
-  return { statuses, keys, unknownKeys, resources, resourcesWithResult };
+  const { machines } = subscription;
+  return { statuses, rules, resources, resourcesWithResult, outOfScope: machines.listed.size, resourcesOutOfScope: machines.countAlone() };
 }
 
 function tallyContainers({ containers }: SubscriptionEstate): ContainerTally {
@@ -74,16 +80,14 @@ function tallyContainers({ containers }: SubscriptionEstate): ContainerTally {
   const imagesByDigest = new Set<string>();
   const cves = new Set<string>();
   let [rows, packages, findings] = [0, 0, 0];
-  const places = [
-    ...containers.images.map((image) => ({ image, registry: image.registryName })),
-    ...containers.runningImages.map((image) => ({ image, registry: '' })),
-  ];
-  for (const { image, registry } of places) {
-    images.add(`${registry}/${image.repository}@${image.digest}`);
+  for (const { image, isRunning, detections } of containers.places()) {
+    // An image without a single recommendation is not known to Defender.
+    if (detections.length === 0) continue;
+    images.add(`${isRunning ? '' : image.registryName}/${image.repository}@${image.digest}`);
     imagesByRepositoryDigest.add(`${image.repository}@${image.digest}`);
     imagesByDigest.add(image.digest);
     // The packages of one image are distinct, so what each adds is new.
-    for (const detection of containers.detections(image)) {
+    for (const detection of detections) {
       const { code } = containers.statusOf(detection);
       rows += 1;
       packages += detection.versions.length;
@@ -93,6 +97,34 @@ function tallyContainers({ containers }: SubscriptionEstate): ContainerTally {
       for (const cve of detection.cves) cves.add(cve.id);
     }
   }
-  const rowsServed = containers.partitions.reduce((sum, partition) => sum + partition.rows.size, 0);
-  return { rows, rowsServed, byStatus, images, imagesByRepositoryDigest, imagesByDigest, packages, findings, cves };
+  return {
+    rows,
+    rowsServed: containers.partitions.reduce((sum, partition) => sum + partition.rows.size, 0),
+    byStatus,
+    images: images.size,
+    imagesByRepositoryDigest: imagesByRepositoryDigest.size,
+    imagesByDigest: imagesByDigest.size,
+    packages,
+    findings,
+    cves,
+  };
+}
+
+function nothingAssessed(): Omit<SubscriptionTally, 'containers'> {
+  const statuses = { healthy: 0, unhealthy: 0, notApplicable: 0 };
+  return { statuses, rules: new Set(), resources: 0, resourcesWithResult: 0, outOfScope: 0, resourcesOutOfScope: 0 };
+}
+
+function noImages(): ContainerTally {
+  return {
+    rows: 0,
+    rowsServed: 0,
+    byStatus: { healthy: 0, unhealthy: 0, notApplicable: 0 },
+    images: 0,
+    imagesByRepositoryDigest: 0,
+    imagesByDigest: 0,
+    packages: 0,
+    findings: 0,
+    cves: new Set(),
+  };
 }

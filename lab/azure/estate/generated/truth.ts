@@ -1,8 +1,8 @@
-import { arrayAt, textAt, type JsonObject } from '../../json.ts';
-import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { Catalogue, CatalogueRule } from '../catalogue/catalogue.ts';
 import type { EstateChanges, EstateTruth, StatusCounts } from '../model.ts';
 import { policyTruth } from '../policy-truth.ts';
 import type { PolicyLibrary } from './library.ts';
+import type { StandardPlan } from './standards.ts';
 import type { SubscriptionEstate } from './subscription.ts';
 import { tallyOf, type ContainerTally, type SubscriptionTally } from './tally.ts';
 
@@ -13,21 +13,22 @@ interface TruthInput {
   readonly managementGroups: readonly string[];
   readonly metadataCap: number;
   readonly changes: EstateChanges;
-  readonly securityStandards: (subscription: SubscriptionEstate) => readonly JsonObject[];
+  /** How many assessments the customer's own standard of a subscription names. */
+  readonly customStandardKeys: number;
 }
 
 /** Counts a generated estate from its plan: resources by their place, statuses by their draws, images by their index. */
 export function generatedTruth(input: TruthInput): EstateTruth {
   const { subscriptions } = input;
   const tallies = subscriptions.map((subscription) => tallyOf(subscription, input.changes));
-  const connectors = subscriptions.reduce((sum, { resources }) => sum + resources.connectors().length, 0);
+  const connectors = sum(subscriptions.map(({ resources }) => resources.countConnectors()));
   const scopes = [
     ...subscriptions.map(({ subscriptionId }) => `/subscriptions/${subscriptionId}`),
     ...input.managementGroups.map((name) => `/providers/Microsoft.Management/managementGroups/${name}`),
   ];
   return {
     subscriptions: subscriptions.map(({ subscriptionId }) => subscriptionId),
-    ...assessmentTruth(input, tallies),
+    ...assessmentTruth(tallies),
     ...policyTruth({ ...input.library, scopes: new Set(scopes.map((scope) => scope.toLowerCase())) }),
     metadata: metadataTruth(input),
     standards: standardsTruth(input),
@@ -56,13 +57,11 @@ function distinct(sets: readonly ReadonlySet<string>[]): number {
   return sets.reduce((all, set) => all.union(set), new Set<string>()).size;
 }
 
-function assessmentTruth(
-  { subscriptions }: TruthInput,
-  tallies: readonly SubscriptionTally[],
-): Pick<EstateTruth, 'assessments' | 'resources'> {
+function assessmentTruth(tallies: readonly SubscriptionTally[]): Pick<EstateTruth, 'assessments' | 'resources'> {
   const statuses = sumOf(tallies.map((tally) => tally.statuses));
   const total = statuses.healthy + statuses.unhealthy + statuses.notApplicable;
-  const outOfScope = sum(subscriptions.map(({ machines }) => machines.rows.length));
+  const outOfScope = sum(tallies.map((tally) => tally.outOfScope));
+  const rules = tallies.reduce<ReadonlySet<CatalogueRule>>((all, tally) => all.union(tally.rules), new Set());
   const resources = sum(tallies.map((tally) => tally.resources));
   return {
     assessments: {
@@ -71,41 +70,48 @@ function assessmentTruth(
       outOfScope,
       // A resource has a rule once.
       results: statuses.healthy + statuses.unhealthy,
-      keys: distinct(tallies.map(({ keys }) => keys)),
-      keysWithoutMetadata: distinct(tallies.map(({ unknownKeys }) => unknownKeys)),
+      keys: rules.size,
+      keysWithoutMetadata: [...rules].filter(({ withoutMetadata }) => withoutMetadata).length,
     },
-    // Machine recommendations are on virtual machines and clusters that have other rows too.
-    resources: { listed: resources, inScope: resources, withResult: sum(tallies.map((tally) => tally.resourcesWithResult)) },
+    // Machine recommendations are on virtual machines and clusters that mostly have other rows too.
+    resources: {
+      listed: resources + sum(tallies.map((tally) => tally.resourcesOutOfScope)),
+      inScope: resources,
+      withResult: sum(tallies.map((tally) => tally.resourcesWithResult)),
+    },
   };
 }
 
 function metadataTruth({ catalogue, subscriptions, metadataCap }: TruthInput): EstateTruth['metadata'] {
-  const custom = sum(subscriptions.map(({ customMetadata }) => customMetadata.length));
+  const custom = sum(subscriptions.map(({ customMetadata }) => customMetadata().length));
   const dynamic = catalogue.dynamicRules.length;
   const all = catalogue.metadata.length;
   return { keys: all + custom, listed: Math.min(all, metadataCap) + custom, builtIn: all - dynamic, custom, dynamic };
 }
 
-function standardsTruth(input: TruthInput): EstateTruth['standards'] {
-  const paid = input.subscriptions.filter((subscription) => subscription.hasPaidPlan());
-  const plans = new Map(paid.flatMap(({ standards }) => standards).map((plan) => [plan.name.toLowerCase(), plan]));
-  const controls = [...plans.values()].flatMap((plan) => plan.controls);
-  const rows = input.subscriptions.flatMap((subscription) => input.securityStandards(subscription));
-  const pairsOf = (standards: readonly JsonObject[]): number =>
-    new Set(
-      standards.flatMap((row) =>
-        arrayAt(row, 'properties', 'assessments').map((assessment) => `${textAt(row, 'name')}|${textAt(assessment, 'assessmentKey')}`),
-      ),
-    ).size;
+function standardsTruth({ subscriptions, customStandardKeys }: TruthInput): EstateTruth['standards'] {
+  const paid = subscriptions.filter((subscription) => subscription.hasPaidPlan());
+  const plans = plansOf(paid);
+  const controls = plans.flatMap((plan) => plan.controls);
+  // Each subscription has one standard of the customer's own, with a GUID of its own; the others share theirs.
+  const common = plansOf(subscriptions);
+  const customStandardPairs = subscriptions.length * customStandardKeys;
   return {
-    regulatory: plans.size,
+    regulatory: plans.length,
     controls: controls.length,
     triples: sum(controls.map(({ keys }) => keys.length)),
-    securityStandards: new Set(rows.map((row) => textAt(row, 'name'))).size,
-    securityStandardPairs: pairsOf(rows),
-    customStandardPairs: pairsOf(rows.filter((row) => textAt(row, 'properties', 'standardType') === 'Custom')),
-    notApplicableSubscriptions: input.subscriptions.length - paid.length,
+    securityStandards: common.length + subscriptions.length,
+    securityStandardPairs: sum(common.map((plan) => new Set(plan.controls.flatMap(({ keys }) => keys)).size)) + customStandardPairs,
+    customStandardPairs,
+    notApplicableSubscriptions: subscriptions.length - paid.length,
   };
+}
+
+/** The standards that any of these subscriptions has on. */
+function plansOf(subscriptions: readonly SubscriptionEstate[]): StandardPlan[] {
+  const plans = new Map<string, StandardPlan>();
+  for (const subscription of subscriptions) for (const plan of subscription.standards()) plans.set(plan.name.toLowerCase(), plan);
+  return [...plans.values()];
 }
 
 function containerTruth(tallies: readonly ContainerTally[]): EstateTruth['containers'] {
@@ -113,10 +119,9 @@ function containerTruth(tallies: readonly ContainerTally[]): EstateTruth['contai
     rows: sum(tallies.map(({ rows }) => rows)),
     byStatus: sumOf(tallies.map(({ byStatus }) => byStatus)),
     rowsServed: sum(tallies.map(({ rowsServed }) => rowsServed)),
-    images: distinct(tallies.map(({ images }) => images)),
-    imagesByRepositoryDigest: distinct(tallies.map((tally) => tally.imagesByRepositoryDigest)),
-    imagesByDigest: distinct(tallies.map((tally) => tally.imagesByDigest)),
-    // Registries belong to one subscription; a running image's digest does too, so what subscriptions add is new.
+    images: sum(tallies.map(({ images }) => images)),
+    imagesByRepositoryDigest: sum(tallies.map((tally) => tally.imagesByRepositoryDigest)),
+    imagesByDigest: sum(tallies.map((tally) => tally.imagesByDigest)),
     packages: sum(tallies.map(({ packages }) => packages)),
     findings: sum(tallies.map(({ findings }) => findings)),
     cves: distinct(tallies.map(({ cves }) => cves)),

@@ -1,6 +1,14 @@
 import { randomAt } from '../../../kit/random.ts';
 import { objectAt, textAt, type JsonObject } from '../../json.ts';
-import { rowsOf, type Estate, type EstateChanges, type GraphPartition, type LabApplication, type RegulatoryStandard } from '../model.ts';
+import {
+  planTierOf,
+  rowsOf,
+  type Estate,
+  type EstateChanges,
+  type GraphPartition,
+  type LabApplication,
+  type RegulatoryStandard,
+} from '../model.ts';
 import { collect, HOME, type Collections } from './collect.ts';
 import { readMapping, type Mapping } from './mapping.ts';
 import { graphAssessment, partitionOf, withFlips } from './rows.ts';
@@ -19,16 +27,16 @@ export async function loadRecordings(dir: string, changes: EstateChanges): Promi
   const inSubscription = (rows: readonly JsonObject[], subscriptionId: string): JsonObject[] =>
     rows.filter((row) => textAt(row, 'id').toLowerCase().startsWith(`/subscriptions/${subscriptionId.toLowerCase()}/`));
   const recordedAssessments = (subscriptionId: string): JsonObject[] =>
-    inSubscription(all('assessments'), subscriptionId).map((row) => withFlips(row, changes));
+    isAssessed(subscriptionId) ? inSubscription(all('assessments'), subscriptionId).map((row) => withFlips(row, changes)) : [];
   const metadata = new Map(all('assessmentMetadata').map((row) => [textAt(row, 'name'), row]));
   const graphRows = (subscriptionId: string): JsonObject[] =>
-    homeRows(all('graphRows'), subscriptionId).map((row) => withFlips(row, changes));
+    isAssessed(subscriptionId) ? homeRows(all('graphRows'), subscriptionId).map((row) => withFlips(row, changes)) : [];
   const regulatory = (subscriptionId: string): RegulatoryStandard[] => regulatoryOf(collections, `/subscriptions/${subscriptionId}`);
-  const hasPaidPlan = (subscriptionId: string): boolean => {
-    const changed = changes.planTiers.get(subscriptionId.toLowerCase());
-    const recorded = below('pricings', `/subscriptions/${subscriptionId}`);
-    return changed === undefined ? recorded.some((row) => textAt(row, 'properties', 'pricingTier') === 'Standard') : changed === 'Standard';
-  };
+  const pricings = (scope: string): JsonObject[] => below('pricings', scope).map((row) => withTier(row, changes));
+  const hasPaidPlan = (subscriptionId: string): boolean =>
+    changes.planTiers.get(subscriptionId.toLowerCase()) === 'Standard' ||
+    pricings(`/subscriptions/${subscriptionId}`).some((row) => textAt(row, 'properties', 'pricingTier') === 'Standard');
+  const isAssessed = (subscriptionId: string): boolean => !changes.unassessed.has(subscriptionId.toLowerCase());
   const estate: Estate = {
     name: 'recordings',
     tenant,
@@ -51,11 +59,12 @@ export async function loadRecordings(dir: string, changes: EstateChanges): Promi
     standardAssignments: (scope) => below('standardAssignments', scope),
     customRecommendations: (scope) => below('customRecommendations', scope),
     regulatoryStandards: regulatory,
-    pricings: (scope) => below('pricings', scope),
+    pricings,
     securityConnectors: (subscriptionId) => inSubscription(all('securityConnectors'), subscriptionId),
     assessments: (subscriptionId) => rowsOf(recordedAssessments(subscriptionId)),
     findAssessment: (resourceId, key) => {
       const id = `${resourceId}/providers/Microsoft.Security/assessments/${key}`.toLowerCase();
+      if (!isAssessed(resourceId.split('/')[2] ?? '')) return undefined;
       const row = all('assessments').find((candidate) => textAt(candidate, 'id').toLowerCase() === id);
       return row === undefined ? undefined : withFlips(row, changes);
     },
@@ -101,6 +110,13 @@ function application({ deployment, displayName, managementGroups }: Mapping['dep
       (['Reader', 'Security Reader'] as const).map((role) => ({ scope: `/providers/Microsoft.Management/managementGroups/${name}`, role })),
     ),
   };
+}
+
+/** A recorded plan with the tier an administrator gave it meanwhile. */
+function withTier(row: JsonObject, changes: EstateChanges): JsonObject {
+  const recorded = textAt(row, 'properties', 'pricingTier') === 'Standard' ? 'Standard' : 'Free';
+  const tier = planTierOf(changes, textAt(row, 'id').split('/')[2] ?? '', textAt(row, 'name'), recorded);
+  return tier === recorded ? row : { ...row, properties: { ...objectAt(row, 'properties'), pricingTier: tier } };
 }
 
 /** Resource Graph rows of a subscription: by their own column, or by the mapping's where that is a placeholder. */
