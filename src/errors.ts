@@ -23,8 +23,13 @@ export const failureKinds = [
   'misconfigured',
   /** The answer is not what the service documents (HTML instead of JSON, wrong shape). */
   'malformed-answer',
-  /** The caller's fence or claim is stale: somebody else took over; stop at once. */
+  /** The run's fence is stale: a newer run took over; stop at once, and for good. */
   'fenced-out',
+  /**
+   * What was claimed passed to another attempt of the same step: this attempt stops at once. Nobody hears of it when it is the older one;
+   * the newer one (an older one woke up late, and took its claims) is tried again.
+   */
+  'overtaken',
   /** The configuration file or the command line is wrong. */
   'usage',
   /** A defect of the engine. */
@@ -75,6 +80,11 @@ export class SyncError extends Error {
 /** True for a {@link SyncError} of any of the given kinds (any kind when none is given). */
 export function isSyncError(error: unknown, ...kinds: FailureKind[]): error is SyncError {
   return error instanceof SyncError && (kinds.length === 0 || kinds.includes(error.kind));
+}
+
+/** Somebody else goes on with what was in hand: nothing of it may be written down or sent any more. */
+export function isSuperseded(error: unknown): boolean {
+  return isSyncError(error, 'fenced-out', 'overtaken');
 }
 
 /** The request was certainly not carried out; after anything else, our own cancellation included, it may have been. */

@@ -1,7 +1,7 @@
 /** Records that we created without knowing it, found again although their key is not whole (servicenow.md §5.3). */
 import { requireWholeClaim } from './claims.ts';
 import type { Database } from './database.ts';
-import { recordKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import type { RecordClaim } from './records.ts';
 import { assertFence, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';

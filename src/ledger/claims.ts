@@ -5,7 +5,7 @@ import { SyncError } from '../errors.ts';
 export function requireWholeClaim(held: number | null, wanted: number): void {
   if (held === wanted) return;
   throw new SyncError({
-    kind: 'fenced-out',
+    kind: 'overtaken',
     service: 'ledger',
     message: 'Claimed records passed to another activity attempt before they were sent.',
   });

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Json } from '../model.ts';
+import type { DesiredRecord, Json } from '../model.ts';
 
 /** Bytes of a ledger digest: 128 bits are plenty for identity, and half the index of a SHA-256. */
 export const digestBytes = 16;
@@ -25,4 +25,13 @@ export function packDigests(digests: Iterable<Buffer>): Buffer {
   const distinct = new Map<string, Buffer>();
   for (const one of digests) distinct.set(one.toString('latin1'), one);
   return Buffer.concat([...distinct.values()]);
+}
+
+export function recordKey(key: string): Buffer {
+  return digest(`record\n${key}`);
+}
+
+/** Content of a desired record: volatile fields are left out, so that a scan time alone never makes a write. */
+export function contentOf(record: DesiredRecord): Buffer {
+  return digest(`${record.onlyIfExists ? 'if-exists' : 'record'}\n${canonicalJson(record.fields)}`);
 }

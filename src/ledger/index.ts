@@ -1,22 +1,26 @@
 import { integrationNames, observedKinds } from '../model.ts';
-import { openDatabase, type Database } from './database.ts';
+import { openDatabase, type Database, type DatabaseUrl } from './database.ts';
 import { historyOutcomes } from './history.ts';
 import { createWords, type Words } from './words.ts';
 
 export * from './adoption.ts';
+export * from './attachments.ts';
 export * from './ci-checks.ts';
 export * from './cis.ts';
 export * from './columns.ts';
-export { castDatabaseError, type Database } from './database.ts';
+export { castDatabaseError, type Database, type DatabaseUrl } from './database.ts';
 export * from './desired.ts';
 export { canonicalJson, digest } from './digest.ts';
 export { findBySysId, idsOfCi, nearMisses, type FoundBySysId } from './find-resource.ts';
 export * from './gate.ts';
 export * from './groups.ts';
+export * from './known.ts';
 export { pruneHistory } from './history.ts';
 export * from './pages.ts';
 export * from './pairs.ts';
+export * from './probe.ts';
 export { recordsOnCis, settlePairs, type RecordOnCi, type SettledPair } from './reconcile-settle.ts';
+export * from './reconcile-progress.ts';
 export * from './reconciles.ts';
 export * from './read-backs.ts';
 export * from './records.ts';
@@ -58,7 +62,7 @@ export interface Ledger {
  * @param options.tables names of the ServiceNow tables that will be written: numbered now, so that no transaction has to wait for a number
  */
 export async function openLedger(options: {
-  readonly url: string;
+  readonly url: DatabaseUrl;
   readonly connections: number;
   readonly tables: readonly string[];
 }): Promise<Ledger> {

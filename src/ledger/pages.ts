@@ -40,7 +40,7 @@ export function groupKey(integration: IntegrationName, group: string): Buffer {
 /**
  * Commits one page: changed rows, quarantined rows and the manifest row in one transaction (design §2). Rows whose content
  * the ledger has already are not written. `familyOf` names the integration that derives a kind.
- * Throws `fenced-out` when the run or the claim is stale; a page committed twice is refused by the manifest's key.
+ * Throws `fenced-out` when the run is stale, `overtaken` when the claim is; a page committed twice is refused by the manifest's key.
  */
 export async function commitPage(
   database: Database,

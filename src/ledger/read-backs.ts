@@ -1,6 +1,6 @@
 /** The first record of a table is read again a little later: rules that run after a write may undo it (servicenow.md §5.3). */
 import type { Database } from './database.ts';
-import { recordKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import { fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
 import type { SysId } from '../model.ts';

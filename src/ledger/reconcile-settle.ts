@@ -1,6 +1,7 @@
 /** The end of a pair: in one transaction its outcome, the ledger's CI, the keys of results, and the history. */
 import type { Database, Transaction } from './database.ts';
-import { ciStageKey, recordKey } from './desired.ts';
+import { ciStageKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import { ciKeyDigest } from './groups.ts';
 import { sysIdColumns } from './history.ts';
 import { assertFences, type ClaimedPair, type KeyedStep, type PairClaim, type PairOutcome } from './reconciles.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database, Transaction } from './database.ts';
-import { recordKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import { appendWrites, historyWords } from './history.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';
@@ -109,7 +109,7 @@ export async function claimRecords(
        RETURNING r.key, r.key_text, r.sys_id, r.sent_at IS NOT NULL AS was_sent, r.desired, r.incomplete`,
       [run.instanceId, tableId, run.deploymentId, limit, token, leaseMs, settleMs],
     );
-    return { table, token, records: await withWinners(tx, run, tableId, claimed.rows) };
+    return { table, token, records: claimed.rows.length === 0 ? [] : await withWinners(tx, run, tableId, claimed.rows) };
   });
 }
 
@@ -148,6 +148,7 @@ async function withWinners(tx: Transaction, run: RunHandle, tableId: number, tak
   for (const row of winners.rows) {
     const one = takenOf.get(row.key.toString('latin1'));
     if (!one) continue;
+    takenOf.delete(row.key.toString('latin1'));
     if (!row.content.equals(one.desired)) overtaken.push(row);
     records.push({
       key: one.key_text,
@@ -166,6 +167,14 @@ async function withWinners(tx: Transaction, run: RunHandle, tableId: number, tak
       `UPDATE record r SET desired = t.content FROM unnest($3::bytea[], $4::bytea[]) AS t(key, content)
        WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = t.key`,
       [run.instanceId, tableId, overtaken.map((row) => row.key), overtaken.map((row) => row.content)],
+    );
+  }
+  // Nobody sees these any more, since a moment ago: nothing is sent for them, and a lease would keep them from who sees them again.
+  if (takenOf.size > 0) {
+    await tx.query(
+      `UPDATE record r SET claim_token = NULL, claim_until = NULL, claim_deployment = NULL
+       WHERE r.instance_id = $1 AND r.table_id = $2 AND r.key = ANY($3::bytea[])`,
+      [run.instanceId, tableId, [...takenOf.values()].map(({ key }) => key)],
     );
   }
   return records;

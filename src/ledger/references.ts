@@ -1,6 +1,6 @@
 /** Natural keys of records and CIs become sys_ids at the moment of sending. */
 import type { Database } from './database.ts';
-import { recordKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import { ciKeyDigest } from './groups.ts';
 import type { RunHandle } from './runs.ts';
 import type { Words } from './words.ts';

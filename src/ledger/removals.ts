@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { firstFreeInMs, isFree, requireWholeClaim, wholeMs } from './claims.ts';
 import type { Database } from './database.ts';
-import { recordKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import type { PublishProgress } from './records.ts';
 import { addTally, assertFence, fenced, type RunHandle } from './runs.ts';
 import type { Words } from './words.ts';

@@ -266,10 +266,10 @@ function claimOf(row: ScanRow): Omit<ClaimedScan, 'token'> {
   };
 }
 
-/** Throws `fenced-out` when the claim is no longer ours. */
+/** Throws `overtaken` when the claim is no longer ours. */
 export function held<Row>(row: Row | undefined): Row {
   if (row === undefined) {
-    throw new SyncError({ kind: 'fenced-out', service: 'ledger', message: 'The claim on this scan passed to another activity attempt.' });
+    throw new SyncError({ kind: 'overtaken', service: 'ledger', message: 'The claim on this scan passed to another activity attempt.' });
   }
   return row;
 }

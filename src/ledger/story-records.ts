@@ -1,6 +1,7 @@
 /** The records that a resource became on the instance, their owners, and every write that was made for them. */
 import type { Database } from './database.ts';
-import { ciStageKey, recordKey, stageKey } from './desired.ts';
+import { ciStageKey, stageKey } from './desired.ts';
+import { recordKey } from './digest.ts';
 import type { HistoryOutcome } from './history.ts';
 import { keysThroughReconciles } from './reconcile-settle.ts';
 import type { StoryGroup } from './story.ts';

@@ -1,5 +1,5 @@
 /**
- * Points in the code where a test lets the process be killed, to prove that what follows recovers (design §2).
+ * Points in the code where a test lets the process be killed or paused, to prove that what follows recovers (design §2).
  * Without a setting each point costs one comparison.
  */
 import { nearestWord } from '../config/suggest.ts';
@@ -26,23 +26,24 @@ export const failpointNames = [
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 
-/** Called where the process may be killed. Returns at once unless this very point and hit is set. */
+/** Called where the process may be killed or paused. Returns at once unless this very point and hit is set. */
 export type Failpoints = (name: FailpointName) => Promise<void>;
 
 /**
- * @param setting `<name>` (its first hit) or `<name>#<n>` (its n-th hit, from 1); undefined: no point does anything
- * @param kill ends the process at once, as SIGKILL does; replaced in tests of this function
+ * @param setting `<name>` (its first hit) or `<name>#<n>` (its n-th hit, from 1) kills; with `:pause` behind it the process stands
+ * still there until somebody sends it SIGCONT; undefined: no point does anything
+ * @param signal what the process gets; replaced in tests of this function
  * Errors: {@link SyncError} `usage` when the setting names no point.
  */
-export function createFailpoints(setting?: string, kill: () => void = killThisProcess): Failpoints {
+export function createFailpoints(setting?: string, signal: (name: 'SIGKILL' | 'SIGSTOP') => void = signalThisProcess): Failpoints {
   if (setting === undefined) return () => Promise.resolve();
-  const [, name = setting, hit = '1'] = /^([^#]*)#([1-9]\d*)$/.exec(setting) ?? [];
+  const [, name = setting, hit = '1', pause] = /^([^#:]*)(?:#([1-9]\d*))?(:pause)?$/.exec(setting) ?? [];
   if (!failpointNames.some((known) => known === name)) {
     const nearest = nearestWord(name, failpointNames);
     throw new SyncError({
       kind: 'usage',
       message: `DEFENDER_SYNC_FAILPOINT is ${JSON.stringify(setting)}, which is not a failpoint${nearest === undefined ? '' : `; did you mean ${nearest}?`}.`,
-      remedy: `Unset it, or use <name> or <name>#<hit> with one of: ${failpointNames.join(', ')}.`,
+      remedy: `Unset it, or use <name> or <name>#<hit> (with :pause to pause instead) with one of: ${failpointNames.join(', ')}.`,
     });
   }
   let left = Number(hit);
@@ -50,12 +51,13 @@ export function createFailpoints(setting?: string, kill: () => void = killThisPr
     if (reached !== name) return;
     left -= 1;
     if (left !== 0) return;
-    kill();
+    signal(pause === undefined ? 'SIGKILL' : 'SIGSTOP');
+    if (pause !== undefined) return;
     // The signal is already on its way; nothing after this point may happen.
     await new Promise<never>(() => undefined);
   };
 }
 
-function killThisProcess(): void {
-  process.kill(process.pid, 'SIGKILL');
+function signalThisProcess(name: 'SIGKILL' | 'SIGSTOP'): void {
+  process.kill(process.pid, name);
 }

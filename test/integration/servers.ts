@@ -1,5 +1,7 @@
 /** Real servers for integration tests: one PostgreSQL and one Temporal server for the whole run, a database of its own for each test file. */
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
 import type { Client, Connection } from '@temporalio/client';
 import { acquireEmbeddedPostgres, createDatabase, dropDatabase, type EmbeddedPostgres } from '../../src/ledger/server/index.ts';
@@ -43,6 +45,25 @@ export function withPostgres(): PostgresForTests {
     },
     freshDatabase,
   };
+}
+
+/**
+ * Roles are made by an administrator of the server: its own files say who that is.
+ * @param url of any database of the server
+ * @param database where to connect to instead; from `postgres` a test's own database can be dropped meanwhile
+ */
+export function superuserUrl(url: string, database?: 'postgres'): string {
+  const { dir } = postgresOptions();
+  const texts = readdirSync(dir)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => readFileSync(join(dir, name), 'utf8'));
+  const password = texts.map((text) => /"superuserPassword":\s*"([^"]+)"/.exec(text)?.[1]).find((found) => found !== undefined);
+  if (password === undefined) throw new Error('The server does not say who its administrator is.');
+  const changed = new URL(url);
+  changed.username = 'postgres';
+  changed.password = encodeURIComponent(password);
+  if (database !== undefined) changed.pathname = `/${database}`;
+  return changed.href;
 }
 
 export interface TemporalForTests {

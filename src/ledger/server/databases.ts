@@ -1,4 +1,5 @@
 /** Databases of their own on one server, for tests and benchmarks. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
 /**
@@ -14,9 +15,24 @@ export async function createDatabase(url: string, name: string, options: { reado
   return created.href;
 }
 
-/** Drops a database of that server, if it exists; connections to it are closed. */
+const insufficientPrivilege = '42501';
+const busyForMs = 10_000;
+
+/**
+ * Drops a database of that server, if it exists; connections to it are closed. The server's own cleaner (autovacuum) cannot be sent away by
+ * the database's owner, and an administrator cannot either: they are waited for, ten seconds at most.
+ */
 export async function dropDatabase(url: string, name: string): Promise<void> {
-  await runStatement(url, `DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+  const untilMs = Date.now() + busyForMs;
+  for (;;) {
+    try {
+      await runStatement(url, `DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+      return;
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== insufficientPrivilege || Date.now() > untilMs) throw error;
+      await sleep(100);
+    }
+  }
 }
 
 async function runStatement(url: string, statement: string): Promise<void> {

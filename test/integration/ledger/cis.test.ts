@@ -119,7 +119,7 @@ describe('an intent', () => {
     const old = await claim(run);
     await takeOverClaims(ledger.database, run);
     const taken = await claim(run);
-    expect(await failureOf(intendCis(ledger.database, run, old, keys('x')))).toBe('fenced-out');
+    expect(await failureOf(intendCis(ledger.database, run, old, keys('x')))).toBe('overtaken');
     await settle(run, old, [resolved('x', 'of the old one')]);
     expect(await ciProgress(ledger.database, run, settleMs)).toMatchObject({ wanted: 1 });
     await intendCis(ledger.database, run, taken, keys('x'));

@@ -11,6 +11,7 @@ import {
   forgetPairSets,
   intendPairs,
   openPairSet,
+  parkUnsettledPairs,
   readPairSet,
   readStory,
   reconcileProgress,
@@ -173,12 +174,20 @@ test('one that was sent without an outcome is left alone until the platform has 
   expect((await claim(reconcileId)).pairs).toMatchObject([{ wasSent: true, steps: [step] }]);
 });
 
+test('one that is still without an outcome when the reconcile ends is parked, and can be taken back', async () => {
+  const { reconcileId } = await begin();
+  await intend(await claim(reconcileId));
+  await parkUnsettledPairs(ledger.database, reconcileId);
+  expect(await reconcileProgress(ledger.database, reconcileId, settleMs)).toMatchObject({ open: 0, counts: { moved: 0, parked: 1 } });
+  expect(await reconcileScope(ledger.database, { type: 'undo', reconcileId })).toMatchObject({ pairs: 1 });
+});
+
 test('a claim that passed to another attempt can intend nothing', async () => {
   const { reconcileId } = await begin();
   const old = await claim(reconcileId);
   await takeOverPairs(ledger.database, [a, b], reconcileId);
   await claim(reconcileId);
-  expect(await failureOf(intend(old))).toBe('fenced-out');
+  expect(await failureOf(intend(old))).toBe('overtaken');
 });
 
 test('a newer run of any of the deployments fences it off, whichever that is', async () => {

@@ -138,7 +138,7 @@ describe('a removal', () => {
     const run = await begin();
     const held = await claim(run);
     await derive(run, item('a'), link('a', 'x'));
-    expect(await failureOf(intendRemovals(ledger.database, ledger.words, run, held, ['a|x']))).toBe('fenced-out');
+    expect(await failureOf(intendRemovals(ledger.database, ledger.words, run, held, ['a|x']))).toBe('overtaken');
     expect(await progress(run)).toEqual({ due: 0, parked: 0 });
   });
 

@@ -95,10 +95,10 @@ describe('claiming', () => {
     await ledger.advance(leaseMs + 1);
     const second = await claimScan(ledger.database, run, 'policies', leaseMs);
     expect(second?.scanId).toBe(old.scanId);
-    expect(await failureOf(commit(ledger, run, old, 1, { outcomes: [one('/p/1')] }))).toBe('fenced-out');
+    expect(await failureOf(commit(ledger, run, old, 1, { outcomes: [one('/p/1')] }))).toBe('overtaken');
     await takeOverScans(ledger.database, run, 'policies');
-    expect(await failureOf(commit(ledger, run, second as ClaimedScan, 1, { outcomes: [one('/p/1')] }))).toBe('fenced-out');
-    expect(await failureOf(endScan(ledger.database, run, second as ClaimedScan, 'complete', undefined))).toBe('fenced-out');
+    expect(await failureOf(commit(ledger, run, second as ClaimedScan, 1, { outcomes: [one('/p/1')] }))).toBe('overtaken');
+    expect(await failureOf(endScan(ledger.database, run, second as ClaimedScan, 'complete', undefined))).toBe('overtaken');
     expect(await observedIds()).toEqual([]);
     expect(await claimScan(ledger.database, run, 'policies', leaseMs)).toMatchObject({ scanId: old.scanId });
   });
@@ -127,8 +127,8 @@ describe('a page', () => {
     const run = await ledger.begin();
     const scan = await openScan(ledger, run);
     await commit(ledger, run, scan, 1, { outcomes: [one('/p/1')], nextCursor: moreToCome });
-    expect(await failureOf(commit(ledger, run, scan, 1, { outcomes: [one('/p/2')] }))).toBe('fenced-out');
-    expect(await failureOf(commit(ledger, run, scan, 3, { outcomes: [one('/p/3')] }))).toBe('fenced-out');
+    expect(await failureOf(commit(ledger, run, scan, 1, { outcomes: [one('/p/2')] }))).toBe('overtaken');
+    expect(await failureOf(commit(ledger, run, scan, 3, { outcomes: [one('/p/3')] }))).toBe('overtaken');
     expect(await observedIds()).toEqual(['/p/1']);
     expect(await pages()).toBe(1);
   });
@@ -138,7 +138,7 @@ describe('a page', () => {
     const scan = await openScan(ledger, run);
     const outcomes = [one('/p/1')];
     const results = await Promise.all(Array.from({ length: 5 }, () => failureOf(commit(ledger, run, scan, 1, { outcomes }))));
-    expect(results.sort()).toEqual(['fenced-out', 'fenced-out', 'fenced-out', 'fenced-out', 'nothing']);
+    expect(results.sort()).toEqual(['nothing', 'overtaken', 'overtaken', 'overtaken', 'overtaken']);
   });
 
   test('writes only what differs, and says how much that was', async () => {
@@ -237,7 +237,7 @@ describe('a cursor', () => {
     await commit(ledger, run, scan, 1, { outcomes: [one('/p/1')], nextCursor: moreToCome });
     const again = await restartScan(ledger.database, run, scan);
     expect(again).toMatchObject({ attempt: 2, pageCount: 0, cursor: undefined });
-    expect(await failureOf(commit(ledger, run, scan, 2, { outcomes: [one('/p/2')] }))).toBe('fenced-out');
+    expect(await failureOf(commit(ledger, run, scan, 2, { outcomes: [one('/p/2')] }))).toBe('overtaken');
     await commit(ledger, run, again, 1, { outcomes: [one('/p/3')] });
     expect(await pages()).toBe(1);
   });
@@ -282,7 +282,7 @@ describe('the end of a scan', () => {
     const run = await ledger.begin();
     const scan = await openScan(ledger, run);
     expect(await endScan(ledger.database, run, scan, 'not-applicable', 'the plan is off')).toBe('not-applicable');
-    expect(await failureOf(commit(ledger, run, scan, 1, { outcomes: [one('/p/1')] }))).toBe('fenced-out');
+    expect(await failureOf(commit(ledger, run, scan, 1, { outcomes: [one('/p/1')] }))).toBe('overtaken');
   });
 });
 

@@ -16,7 +16,7 @@ test('the first hit of the named point kills, and nothing after it runs', async 
   const after = jest.fn();
   void failpoint('publish.after-send').then(after);
   await new Promise((resolve) => setImmediate(resolve));
-  expect(kill).toHaveBeenCalledTimes(1);
+  expect(kill.mock.calls).toEqual([['SIGKILL']]);
   expect(after).not.toHaveBeenCalled();
 });
 
@@ -30,9 +30,19 @@ test('the n-th hit', async () => {
   expect(kill).toHaveBeenCalledTimes(1);
 });
 
-test.each(['publish.after-sned', 'publish.after-send#0', 'publish.after-send#x', '#1'])('%j is refused', (setting) => {
-  expect(() => createFailpoints(setting)).toThrow('which is not a failpoint');
+test('a pause goes on behind the point, and only once', async () => {
+  const signal = jest.fn();
+  const failpoint = createFailpoints('publish.after-intent#2:pause', signal);
+  for (let hit = 1; hit <= 4; hit += 1) await failpoint('publish.after-intent');
+  expect(signal.mock.calls).toEqual([['SIGSTOP']]);
 });
+
+test.each(['publish.after-sned', 'publish.after-send#0', 'publish.after-send#x', '#1', 'publish.after-send:paus'])(
+  '%j is refused',
+  (setting) => {
+    expect(() => createFailpoints(setting)).toThrow('which is not a failpoint');
+  },
+);
 
 test('did you mean', () => {
   expect(() => createFailpoints('publish.after-sned')).toThrow('did you mean publish.after-send?');
