@@ -20,6 +20,8 @@ COPY workflows workflows
 COPY activities activities
 COPY lab lab
 COPY examples examples
+# Packs the workflows once, so that a worker need not at every start.
+RUN node -e "import('/app/src/temporal/workflow-bundle.ts').then(({ workflowBundle }) => workflowBundle())"
 USER defender-sync
 ENTRYPOINT ["node", "/app/src/cli/main.ts", "--config", "/etc/defender-sync/defender-sync.yaml"]
 CMD ["up"]

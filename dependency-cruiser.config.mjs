@@ -20,7 +20,7 @@ const rooms = {
     // docs/decisions/reconcile.md: what a person types is brought into the normal form before the ledger is asked.
     'src/inventory',
     'workflows/contract',
-    'activities/(index|create-context|doctor|find-pairs)',
+    'activities/(index|create-context|doctor|find-pairs|require-may-change|attachments)',
   ],
 };
 

@@ -18,10 +18,10 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts', ...(full ? ['<rootDir>/test/**/*.full.ts'] : [])],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.defender-sync/'],
-  // Two cores: one file waits for servers while the other computes.
-  maxWorkers: 2,
+  // For two cores: at any time one of three files waits for a server, a timer or a process that it started.
+  maxWorkers: 3,
   testSequencer: '<rootDir>/test/sequencer.mjs',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // Names every open handle's file instead of hanging for ever; a leak is a bug, so --forceExit is not used.
   openHandlesTimeout: 2_000,
 };

@@ -25,6 +25,8 @@ export interface ActivityContext {
   readonly batchPaces: BatchPaces;
   /** Tables (with their definition) whose first record this process knows to be noted for reading again. */
   readonly readBacksNoted: Set<string>;
+  /** `<run>/<table>` of tables that took a new record in that run, as far as this process knows. */
+  readonly createsTaken: Set<string>;
   /** What the instance has: tables, columns, choices. Read once per run and process. */
   readonly instanceModelOf: (run: RunHandle) => Promise<InstanceModel>;
 }

@@ -8,7 +8,7 @@ import {
 } from '../src/config/index.ts';
 import { tableSpecs } from '../src/integrations/tables.ts';
 import { ciClasses } from '../src/inventory/resource-class.ts';
-import { createGate, openLedger, type Ledger, type RunHandle } from '../src/ledger/index.ts';
+import { createGate, openLedger, type DatabaseUrl, type Ledger, type RunHandle } from '../src/ledger/index.ts';
 import type { Gate } from '../src/model.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import type { Failpoints } from '../src/observability/failpoints.ts';
@@ -17,20 +17,20 @@ import {
   batchLimits,
   createBatchPaces,
   createServiceNowConnection,
-  type ServiceNowAuth,
   type ServiceNowClient,
   type ServiceNowConnection,
+  type Timeouts,
 } from '../src/servicenow/index.ts';
 import type { ActivityContext, DeploymentClients } from './context.ts';
 import { integrationName } from './engine-records.ts';
 import { hostTagTables, placeholdersTakeTags, reasonWithoutHostTags } from './host-tags.ts';
 import { createInstanceModel, withoutTables, type InstanceModel } from './instance-model.ts';
 import { ciRuleTables, readCiRules } from './lookup-rules.ts';
+import { authOf, credentialOf } from './sign-in.ts';
 
 export interface ContextOptions {
   readonly config: Configuration;
-  /** PostgreSQL URL of the ledger. */
-  readonly ledgerUrl: string;
+  readonly ledgerUrl: DatabaseUrl;
   readonly clock: Clock;
   readonly log: Logger;
   readonly failpoint: Failpoints;
@@ -75,6 +75,7 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
     bareClientsOf: clientsOf,
     batchPaces: createBatchPaces(batchLimits(config.serviceNow.batchTransactionQuotaMs)),
     readBacksNoted: new Set(),
+    createsTaken: new Set(),
     instanceModelOf,
   };
   return {
@@ -135,9 +136,12 @@ function createConnections(config: Configuration, clock: Clock): Connections {
   };
 }
 
-/** Longer than the platform's quotas: a request that we give up on earlier would still be at work there (design §2). */
-function timeoutsOf({ transactionQuotaMs, batchTransactionQuotaMs }: ServiceNowSettings): { requestMs: number; batchMs: number } {
-  return { requestMs: transactionQuotaMs + beyondQuotaMs, batchMs: batchTransactionQuotaMs + beyondQuotaMs };
+/**
+ * Longer than the platform's quotas: a request that we give up on earlier would still be at work there (design §2). An intent without an
+ * outcome is looked up after the quota and `settleMs`: half of that is for leaving, half for the way.
+ */
+function timeoutsOf({ transactionQuotaMs, batchTransactionQuotaMs, settleMs }: ServiceNowSettings): Timeouts {
+  return { requestMs: transactionQuotaMs + beyondQuotaMs, batchMs: batchTransactionQuotaMs + beyondQuotaMs, leaveMs: settleMs / 2 };
 }
 
 /** A slot is held longer than any request may take, so that it is never taken twice by the living. */
@@ -158,36 +162,6 @@ export function openAzure(settings: AzureSettings, credential: CredentialChoice,
     caFile: settings.caFile,
     nowMs: () => clock.nowMs(),
   });
-}
-
-export function credentialOf({ credential, clientId }: AzureSettings): CredentialChoice {
-  switch (credential.type) {
-    case 'client-secret':
-      return { type: 'secret', value: credential.clientSecret.reveal() };
-    case 'certificate':
-      return { type: 'certificate', pemPath: credential.certificateFile };
-    case 'federated-token':
-      return { type: 'federated-token-file', path: credential.federatedTokenFile };
-    case 'managed-identity':
-      return { type: 'managed-identity', clientId };
-  }
-}
-
-export function authOf({ auth }: ServiceNowSettings): ServiceNowAuth {
-  switch (auth.type) {
-    case 'client-credentials':
-      return { type: auth.type, clientId: auth.clientId, clientSecret: auth.clientSecret.reveal() };
-    case 'password':
-      return {
-        type: auth.type,
-        clientId: auth.clientId,
-        clientSecret: auth.clientSecret.reveal(),
-        userName: auth.userName,
-        password: auth.password.reveal(),
-      };
-    case 'basic':
-      return { type: auth.type, userName: auth.userName, password: auth.password.reveal() };
-  }
 }
 
 async function openClients(config: Configuration, ledger: Ledger, connections: Connections, run: RunHandle): Promise<DeploymentClients> {

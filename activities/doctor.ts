@@ -1,18 +1,24 @@
 import type { CheckFinding } from '../workflows/contract.ts';
 import { deploymentConfig, type Configuration } from '../src/config/index.ts';
 import { tableSpecs } from '../src/integrations/tables.ts';
-import { ledgerId, ownerOf, type Ledger } from '../src/ledger/index.ts';
-import type { Gate } from '../src/model.ts';
+import { attachmentCounts, ledgerId, ownerOf, type Database } from '../src/ledger/index.ts';
 import type { Clock } from '../src/observability/clock.ts';
-import { runPreflight } from '../src/preflight/index.ts';
+import { runPreflight, type EngineProbes } from '../src/preflight/index.ts';
 import { createServiceNowConnection } from '../src/servicenow/index.ts';
-import { authOf, credentialOf, openAzure } from './create-context.ts';
+import { openAzure } from './create-context.ts';
+import { knownToLedger } from './known-to-ledger.ts';
+import { memoryOf } from './ledger-memory.ts';
+import { openGate } from './open-gate.ts';
 import { readRefusals, refusalFindings } from './refusals.ts';
+import { authOf, credentialOf } from './sign-in.ts';
 
 export interface DoctorOptions {
   readonly configuration: Configuration;
   readonly deployment: string;
-  readonly ledger: Ledger;
+  /** The ledger's, where its tables are those of this version; `empty`: it has none yet; undefined: it cannot be read. */
+  readonly ledger: Database | 'empty' | undefined;
+  /** The engine's own servers, whatever state they are in. */
+  readonly probes: Pick<EngineProbes, 'ledger' | 'temporal'>;
   readonly signal: AbortSignal;
   /** Told the id of each check as it begins. */
   readonly onCheck: (check: string) => void;
@@ -23,38 +29,52 @@ export interface DoctorOptions {
  * together like one. Errors: SyncError for what no check could say.
  */
 export async function runDoctor(
-  { configuration, deployment, ledger, signal, onCheck }: DoctorOptions,
+  { configuration, deployment, ledger, probes, signal, onCheck }: DoctorOptions,
   clock: Clock,
 ): Promise<readonly CheckFinding[]> {
   const settings = deploymentConfig(configuration, deployment);
   const { url, caFile } = configuration.serviceNow;
+  const database = ledger === 'empty' ? undefined : ledger;
   const nowMs = (): number => clock.nowMs();
   const azure = openAzure(settings.azure, credentialOf(settings.azure), clock);
   const serviceNow = createServiceNowConnection({ url, auth: authOf(configuration.serviceNow), caFile, nowMs });
   try {
     const clients = azure.through(openGate);
+    const owner = database === undefined ? undefined : await ownerOf(database, settings.name);
     const { findings } = await runPreflight({
       deployment: settings,
       serviceNow: configuration.serviceNow,
       clients: { azure: clients, serviceNow: serviceNow.through(openGate) },
       tokens: azure.tokens,
       directory: clients.directory,
+      passing: 'report',
       tableSpecs,
-      ledgerId: await ledgerId(ledger.database),
+      ledgerId: database === undefined ? (ledger === 'empty' ? 'new, and has no tables yet' : undefined) : await ledgerId(database),
+      engine: { ...probes, memory: memoryIn(ledger, url, settings.name) },
+      ...(database === undefined ? {} : { known: knownToLedger(database, settings.name, url) }),
+      ...(database === undefined
+        ? {}
+        : {
+            attachmentLog: {
+              earlier: async () => (owner === undefined ? new Map() : attachmentCounts(database, owner)),
+              // Only runs are compared: how often somebody asks says nothing of the plugin.
+              remember: () => Promise.resolve(),
+            },
+          }),
       nowMs,
       signal,
       onCheck,
     });
-    const owner = await ownerOf(ledger.database, settings.name);
-    return owner === undefined ? findings : [...findings, ...refusalFindings(await readRefusals(ledger.database, owner))];
+    if (database === undefined || owner === undefined) return findings;
+    return [...findings, ...refusalFindings(await readRefusals(database, owner))];
   } finally {
     serviceNow.close();
     azure.close();
   }
 }
 
-/** One person's few requests, one after the other, wait for nobody. */
-const openGate: Gate = {
-  pass: (_kind, send, signal) => send(signal ?? new AbortController().signal),
-  holdBack: () => Promise.resolve(),
-};
+function memoryIn(ledger: DoctorOptions['ledger'], instanceUrl: string, deployment: string): EngineProbes['memory'] {
+  if (ledger === undefined) return undefined;
+  if (ledger === 'empty') return { read: () => Promise.resolve(undefined), isOwnRun: () => Promise.resolve(false) };
+  return memoryOf(ledger, instanceUrl, deployment);
+}

@@ -1,6 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Configuration } from '../src/config/index.ts';
-import { isSyncError } from '../src/errors.ts';
 import { placeholderClass } from '../src/inventory/index.ts';
 import {
   addPairs,
@@ -17,9 +15,11 @@ import {
 import type { CiKey } from '../src/model.ts';
 import type { Clock } from '../src/observability/clock.ts';
 import { createServiceNowConnection } from '../src/servicenow/index.ts';
-import { authOf, readInstanceModel, slotHoldMs } from './create-context.ts';
+import { readInstanceModel, slotHoldMs } from './create-context.ts';
 import { deploymentOfInstanceKey } from './engine-records.ts';
 import { platformMovesResults, readPairs } from './read-pairs.ts';
+import { whenNotThrottled } from './when-not-throttled.ts';
+import { authOf } from './sign-in.ts';
 
 export interface FindPairsOptions {
   readonly configuration: Configuration;
@@ -31,8 +31,6 @@ export interface FindPairsOptions {
 
 /** Placeholders looked at in one go. */
 const cisAtATime = 500;
-const triesWhenThrottled = 6;
-const shortestPauseMs = 1_000;
 
 /**
  * Finds every placeholder that has a CI of another class beside it, and keeps what it found in the ledger. Reads the instance and
@@ -96,17 +94,5 @@ async function* placeholders({ database }: Ledger, url: string): AsyncGenerator<
     if (cis.length === 0) return;
     yield cis;
     after = cis.at(-1)?.ciKey;
-  }
-}
-
-/** Nobody retries for a command without a worker; being told to wait is no reason to give up a question that was half answered. */
-async function whenNotThrottled<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isSyncError(error, 'throttled') || tries === triesWhenThrottled) throw error;
-      await sleep(Math.max(shortestPauseMs, error.retryAfterMs ?? 0), undefined, { signal });
-    }
   }
 }

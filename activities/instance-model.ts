@@ -1,6 +1,13 @@
 import { SyncError } from '../src/errors.ts';
 import type { TableSpec } from '../src/model.ts';
-import { mapTable, type DictionaryTable, type InstanceDictionary, type MappedTable, type PlainValue } from '../src/servicenow/index.ts';
+import {
+  isFeatureAbsent,
+  mapTable,
+  type DictionaryTable,
+  type InstanceDictionary,
+  type MappedTable,
+  type PlainValue,
+} from '../src/servicenow/index.ts';
 import type { CiRules } from './lookup-rules.ts';
 
 /** A table of the instance together with what the engine wants of it. */
@@ -87,6 +94,14 @@ export function withoutTables(model: InstanceModel, names: readonly string[], be
   };
 }
 
+/** Why an integration has nowhere to write to, although nothing is wrong; undefined: it has. */
+export function reasonWithoutFeature({ dictionary }: InstanceModel, specs: readonly TableSpec[]): string | undefined {
+  const absent = specs.find((spec) => isFeatureAbsent(spec, dictionary));
+  return absent === undefined
+    ? undefined
+    : `the instance has no ${absent.onlyWith ?? absent.name}: the application that brings it is not installed`;
+}
+
 /**
  * The table, or undefined where the instance lacks it and the feature can do without.
  * @throws SyncError `misconfigured` with the remedy where it cannot
@@ -95,7 +110,7 @@ export function requireTable(model: InstanceModel, spec: TableSpec): InstanceTab
   const table = model.tables.get(spec.name);
   const usable = table !== undefined && table.state === 'present' && table.missingRequired.length === 0;
   if (usable) return table;
-  if (spec.ifMissing === 'skip') return undefined;
+  if (spec.ifMissing === 'skip' || isFeatureAbsent(spec, model.dictionary)) return undefined;
   const because =
     table === undefined || table.state !== 'present'
       ? `the table ${spec.name} is ${table?.state ?? 'absent'}`

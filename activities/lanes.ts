@@ -7,13 +7,13 @@ export interface LaneSignal {
  * Runs the same work side by side and returns when all of it has ended. The first failure is thrown after that: a lane that
  * went on behind a failed activity would meet the next attempt of it.
  */
-export async function inLanes(count: number, lane: (signal: LaneSignal) => Promise<void>): Promise<void> {
+export async function inLanes(count: number, lane: (signal: LaneSignal, index: number) => Promise<void>): Promise<void> {
   let failure: { readonly error: unknown } | undefined;
   const signal: LaneSignal = { stopped: () => failure !== undefined };
   await Promise.all(
-    Array.from({ length: count }, async () => {
+    Array.from({ length: count }, async (_, index) => {
       try {
-        await lane(signal);
+        await lane(signal, index);
       } catch (error) {
         failure ??= { error };
       }

@@ -21,7 +21,9 @@ import {
   type RunHandle,
 } from '../src/ledger/index.ts';
 import type { IntegrationName, JsonObject, ObservedKind, Read, ReadContext } from '../src/model.ts';
+import { tableSpecOf } from '../src/integrations/tables.ts';
 import type { ActivityContext, DeploymentClients } from './context.ts';
+import { reasonWithoutFeature } from './instance-model.ts';
 import { inLanes, type LaneSignal } from './lanes.ts';
 import { cursorFromLedger, readPage, type NextKeys, type ReadPage } from './read-page.ts';
 import { sentenceOf, type StepScope } from './run-step.ts';
@@ -77,7 +79,9 @@ export async function observe(context: ActivityContext, input: IntegrationInput,
   const reads = new Map((await readsOf(context, run, input.integration)).map((read) => [readKey(read.name, read.scope), read]));
   await takeOverScans(context.ledger.database, run, input.integration);
   const clients = await context.clientsOf(run);
-  const reader: Reader = { context, run, integration: input.integration, clients, step, reads, committed: { pages: 0 } };
+  const model = await context.instanceModelOf(run);
+  const withoutFeature = reasonWithoutFeature(model, integrationOf(input.integration).tables.map(tableSpecOf));
+  const reader: Reader = { context, run, integration: input.integration, clients, step, reads, withoutFeature, committed: { pages: 0 } };
   await inLanes(scopesAtATime, (lane) => readScans(reader, lane));
   const progress = await scanProgress(context.ledger.database, run, input.integration);
   if (progress.open === 0) await requireReadable(context, run, input.integration);
@@ -102,6 +106,8 @@ interface Reader {
   readonly clients: DeploymentClients;
   readonly step: StepScope;
   readonly reads: ReadonlyMap<string, Read>;
+  /** Set where the instance has no table for what would be read: nothing is. */
+  readonly withoutFeature: string | undefined;
   /** A list may take many steps: its pages are what gets on meanwhile. */
   readonly committed: { pages: number };
 }
@@ -116,6 +122,10 @@ async function readScans(reader: Reader, lane: LaneSignal): Promise<void> {
     const claim = await claimScan(context.ledger.database, run, integration, leaseMs);
     if (!claim) return;
     await context.failpoint('observe.after-claim');
+    if (reader.withoutFeature !== undefined) {
+      await endScan(context.ledger.database, run, claim, 'not-applicable', reader.withoutFeature);
+      continue;
+    }
     const read = reader.reads.get(readKey(claim.readName, claim.scope));
     if (!read) {
       await endScan(context.ledger.database, run, claim, 'failed', 'the configuration no longer names this scope');

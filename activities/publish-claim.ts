@@ -1,5 +1,5 @@
 /** One claim of records: what has to be sent, and what is settled without a request. */
-import { isSyncError } from '../src/errors.ts';
+import { isSuperseded } from '../src/errors.ts';
 import {
   adoptOrphans,
   columnBehaviours,
@@ -62,7 +62,7 @@ async function orRelease<Result>(work: Promise<Result>, records: readonly Prepar
   try {
     return await work;
   } catch (error) {
-    if (!isSyncError(error, 'fenced-out')) await settle(records.map(({ key }) => ({ key, outcome: 'released', afterMs: 0 })));
+    if (!isSuperseded(error)) await settle(records.map(({ key }) => ({ key, outcome: 'released', afterMs: 0 })));
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import {
   removalProgress,
   takeOverClaims,
   unparkRecords,
+  type RecordClaim,
   type RunHandle,
 } from '../src/ledger/index.ts';
 import { integrationNames, type IntegrationName } from '../src/model.ts';
@@ -61,7 +62,7 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
   await unparkRecords(database, words, run, tables);
   await makeColumnTrialsDue(database, words, run, tables, columnTrialEveryMs);
   for (const table of tables) {
-    await inLanes(lanes, (lane) => publishTable(publisher, table, lane));
+    await publishTable(publisher, table);
     if (step.timeIsUp()) break;
   }
   const removedFrom = tables.filter((table) => tableSpecOf(table).removedFrom !== undefined);
@@ -74,17 +75,32 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
   return { left: toWrite.due + toRemove.due, readyInMs: Number.isFinite(readyInMs) ? readyInMs : 0, advanced: false };
 }
 
-async function publishTable(publisher: Publisher, table: string, lane: LaneSignal): Promise<void> {
-  const { context, run, step } = publisher;
-  const { database, words } = context.ledger;
-  for (;;) {
-    if (step.timeIsUp() || step.signal.aborted || lane.stopped()) return;
-    // Several requests' worth: what exists of them already is looked up in one.
-    const limit = requestsPerClaim * context.batchPaces.sizeOf(table);
-    const claim = await claimRecords(database, words, run, table, limit, leaseMs, settleTimeMs(context));
+/** One lane where one claim takes all there is: most tables of most runs have nothing due, and each look costs a transaction. */
+async function publishTable(publisher: Publisher, table: string): Promise<void> {
+  if (publisher.step.timeIsUp() || publisher.step.signal.aborted) return;
+  const first = await nextClaim(publisher, table);
+  if (first.claim.records.length === 0) return;
+  const isAll = first.claim.records.length < first.limit;
+  await inLanes(isAll ? 1 : lanes, (lane, index) => publishLane(publisher, table, lane, index === 0 ? first.claim : undefined));
+}
+
+async function publishLane(publisher: Publisher, table: string, lane: LaneSignal, first?: RecordClaim): Promise<void> {
+  const { context, step } = publisher;
+  for (let claim = first; ; claim = undefined) {
+    if (claim === undefined) {
+      if (step.timeIsUp() || step.signal.aborted || lane.stopped()) return;
+      claim = (await nextClaim(publisher, table)).claim;
+    }
     if (claim.records.length === 0) return;
     await context.failpoint('publish.after-claim');
     await publishClaim(publisher, claim);
     step.at({ table, records: claim.records.length });
   }
+}
+
+/** Several requests' worth: what exists of them already is looked up in one. */
+async function nextClaim({ context, run }: Publisher, table: string): Promise<{ readonly claim: RecordClaim; readonly limit: number }> {
+  const { database, words } = context.ledger;
+  const limit = requestsPerClaim * context.batchPaces.sizeOf(table);
+  return { claim: await claimRecords(database, words, run, table, limit, leaseMs, settleTimeMs(context)), limit };
 }

@@ -1,5 +1,5 @@
 import type { ReconcileCounts, ReconcileRef, ReconcileRequest } from '../workflows/contract.ts';
-import { isCertainlyNotDone, isSyncError, SyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSuperseded, isSyncError, SyncError } from '../src/errors.ts';
 import {
   beginReconcile as beginReconcileInLedger,
   beginRun,
@@ -7,6 +7,7 @@ import {
   endReconcile,
   integrationInstances,
   intendPairs,
+  parkUnsettledPairs,
   openRun,
   readReconcileFacts,
   reconcileProgress,
@@ -172,7 +173,7 @@ async function send(reconciler: Reconciler, moves: readonly Move[]): Promise<voi
         signal: step.signal,
       });
     } catch (error) {
-      if (!isSyncError(error, 'fenced-out')) {
+      if (!isSuperseded(error)) {
         const notSent = isCertainlyNotDone(error) && results.size === 0;
         await giveBack(
           reconciler,
@@ -248,6 +249,7 @@ export async function finishReconcile(
   input: ReconcileRef & { readonly outcome: 'succeeded' | 'failed' | 'cancelled' },
 ): Promise<ReconcileCounts & { readonly outcome: 'succeeded' | 'degraded' | 'failed' | 'cancelled' }> {
   const { database } = context.ledger;
+  await parkUnsettledPairs(database, input.reconcile);
   const { counts, items, results, leftToPlatform } = await reconcileProgress(database, input.reconcile, 0);
   const incomplete = counts.refused + counts.parked > 0;
   const outcome = input.outcome === 'succeeded' && incomplete ? 'degraded' : input.outcome;

@@ -17,6 +17,7 @@ function remedyOf({ table, column, behaviour }: LeftOutColumn): string | null {
 }
 
 const findingsOfAKind = 10;
+const administrator = 'A ServiceNow administrator';
 
 /** The same as findings, the most frequent first. */
 export function refusalFindings({ parkedRecords, skippedColumns }: Refusals): CheckFinding[] {
@@ -28,6 +29,9 @@ export function refusalFindings({ parkedRecords, skippedColumns }: Refusals): Ch
       .map(({ table, column, behaviour, evidence, records, remedy }): CheckFinding => ({
         check: `publish.column.${table}.${column}`,
         verdict: 'warning',
+        cause: behaviour === 'undone' ? 'column-undone' : 'column-not-kept',
+        follows: 'A run goes on, and writes the records without it.',
+        fixedBy: administrator,
         evidence: `${table}.${column} is ${behaviour === 'undone' ? 'changed again by the instance' : 'not kept by the instance'} (${evidence}) and is left out; ${records} records were written without it.`,
         remedy,
       })),
@@ -38,6 +42,9 @@ function parkedFinding({ table, because, remedy, records, keys }: ParkedReason):
   return {
     check: `publish.parked.${table}`,
     verdict: 'warning',
+    cause: 'records-parked',
+    follows: 'A run goes on without them, and tries each of them once.',
+    fixedBy: remedy === null ? null : administrator,
     evidence: `${records} ${records === 1 ? 'record' : 'records'} of ${table} parked: ${because} (${keys.join(', ')}${records > keys.length ? ', …' : ''}). Each run tries them once.`,
     remedy,
   };

@@ -2,7 +2,7 @@
  * Takes from the instance what nobody wants any more: only rows of tables that allow it (model.ts `removedFrom`), only those
  * that this ledger created, with the same intent and outcome as any write (docs/decisions/host-tags.md).
  */
-import { isCertainlyNotDone, isSyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSuperseded, isSyncError } from '../src/errors.ts';
 import { tableSpecOf } from '../src/integrations/tables.ts';
 import {
   claimRemovals,
@@ -55,7 +55,7 @@ async function removeClaim(publisher: Publisher, claim: RemovalClaim, mapped: In
   try {
     for (const [key, sysId] of await lookUp(publisher, mapped, unknown)) known.set(key, sysId);
   } catch (error) {
-    if (!isSyncError(error, 'fenced-out')) await settle(claim.records.map(({ key }) => ({ key, outcome: 'released', afterMs: 0 })));
+    if (!isSuperseded(error)) await settle(claim.records.map(({ key }) => ({ key, outcome: 'released', afterMs: 0 })));
     throw error;
   }
   // Looked up and not there: its creation never happened.
@@ -103,7 +103,7 @@ async function send(
     );
   } catch (error) {
     const certainlyNot = isCertainlyNotDone(error);
-    if (!isSyncError(error, 'fenced-out'))
+    if (!isSuperseded(error))
       await settle(keys.map((key) => (certainlyNot ? { key, outcome: 'released', afterMs: 0 } : { key, outcome: 'unknown' })));
     if (isSyncError(error, 'outcome-unknown')) return [];
     throw error;

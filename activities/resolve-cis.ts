@@ -1,5 +1,5 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
-import { isCertainlyNotDone, isSyncError, type SyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSuperseded, isSyncError, type SyncError } from '../src/errors.ts';
 import { buildIrePayloads, type BuiltPayload } from '../src/inventory/ire-payload.ts';
 import {
   ciProgress,
@@ -135,7 +135,7 @@ async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<v
     try {
       await sendPayloads(resolver, payloads);
     } catch (error) {
-      if (!isSyncError(error, 'fenced-out')) await settle(resolver, left.map(released), nothingWritten);
+      if (!isSuperseded(error)) await settle(resolver, left.map(released), nothingWritten);
       throw error;
     }
     waiting = left;
@@ -190,7 +190,7 @@ async function sendPayloads(resolver: Resolver, payloads: readonly BuiltPayload[
     );
   } catch (error) {
     const certainlyNot = isCertainlyNotDone(error) || isSyncError(error, 'misconfigured');
-    if (!isSyncError(error, 'fenced-out')) {
+    if (!isSuperseded(error)) {
       await settle(
         resolver,
         keys.map((key) => ({ key, outcome: certainlyNot ? 'released' : 'unknown' })),

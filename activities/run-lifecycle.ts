@@ -10,17 +10,21 @@ import type {
 import { integrationOf } from '../src/integrations/index.ts';
 import { tableSpecs } from '../src/integrations/tables.ts';
 import {
+  attachmentCounts,
   beginCheck,
   beginRun as beginRunInLedger,
   countCalls,
   countIntegration,
   endRun,
+  forgetAttachmentLists,
   forgetOldScans,
   forgetPairSets,
   ledgerId,
   loadNotes,
   openRun,
   pruneHistory,
+  rememberAttachmentCounts,
+  runAsChanges,
   saveFindings,
   saveNotes,
   saveScopes,
@@ -31,7 +35,9 @@ import type { IntegrationName, IntegrationReport, Report } from '../src/model.ts
 import { runPreflight } from '../src/preflight/index.ts';
 import type { ActivityContext } from './context.ts';
 import { hostTagNotes } from './host-tags.ts';
+import { knownToLedger } from './known-to-ledger.ts';
 import { publishRunRecord } from './publish-engine-records.ts';
+import { memoryOf } from './ledger-memory.ts';
 import { readRefusals } from './refusals.ts';
 import type { StepScope } from './run-step.ts';
 
@@ -73,6 +79,12 @@ export async function preflight(context: ActivityContext, ref: RunRef, step: Ste
     directory: azure.directory,
     tableSpecs,
     ledgerId: await ledgerId(context.ledger.database),
+    known: knownToLedger(context.ledger.database, settings.name, context.config.serviceNow.url),
+    engine: { memory: memoryOf(context.ledger.database, context.config.serviceNow.url, ref.deployment) },
+    attachmentLog: {
+      earlier: () => attachmentCounts(context.ledger.database, run, run.runId),
+      remember: (counts) => rememberAttachmentCounts(context.ledger.database, run, counts),
+    },
     nowMs: () => context.clock.nowMs(),
     signal: step.signal,
     onCheck: (check) => step.at({ check }),
@@ -94,7 +106,10 @@ function forHistory(findings: readonly CheckFinding[]): CheckFinding[] {
   return worstFirst.slice(0, findingsInHistory).map((finding) => ({
     check: cut(finding.check, 255),
     verdict: finding.verdict,
+    ...(finding.cause !== undefined && { cause: cut(finding.cause, 255) }),
     evidence: cut(finding.evidence, 600),
+    ...(typeof finding.follows === 'string' && { follows: cut(finding.follows, 300) }),
+    ...(typeof finding.fixedBy === 'string' && { fixedBy: cut(finding.fixedBy, 200) }),
     remedy: finding.remedy === null ? null : cut(finding.remedy, 1_000),
   }));
 }
@@ -117,6 +132,8 @@ export async function finishIntegration(
   const run = await openRun(context.ledger.database, input.run.run, input.run.fence);
   // Without the instance there is nothing to say about its features, and the failure says enough.
   const notes = input.failedBecause === null ? await hostTagNotes(context, run, input.integration) : [];
+  // What was put back before anything else belongs to the first integration, for want of a better place.
+  if (input.integration === 'policies') notes.unshift(...(await runAsChanges(context.ledger.database, run)));
   await saveNotes(context.ledger.database, run, input.integration, notes);
   const { report } = await reportOf(context, run, input.integration, input.failedBecause);
   await publishRunRecord(context, run, report, step);
@@ -186,6 +203,7 @@ export async function finishRun(
   await forgetOldScans(database, run, runsWithScans);
   await pruneHistory(database, run, context.config.ledger.historyDays, pruningSteps);
   await forgetPairSets(database, context.config.ledger.historyDays);
+  await forgetAttachmentLists(database, context.config.ledger.historyDays);
   return { seconds };
 }
 

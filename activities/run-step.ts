@@ -15,7 +15,7 @@ export interface StepScope {
 export const timeBoxMs = 4 * 60_000;
 const heartbeatEveryMs = 5_000;
 
-const retryable: ReadonlySet<FailureKind> = new Set(['throttled', 'transient', 'outcome-unknown', 'malformed-answer']);
+const retryable: ReadonlySet<FailureKind> = new Set(['throttled', 'transient', 'outcome-unknown', 'malformed-answer', 'overtaken']);
 
 /**
  * Runs one activity: heartbeats while it works, honours cancellation, and casts errors to Temporal failures. This is the

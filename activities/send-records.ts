@@ -1,10 +1,11 @@
 /** Intent → send → outcome per record (design §2), with a second step for columns that do not stick on insert (servicenow.md §5.3). */
-import { isCertainlyNotDone, isSyncError } from '../src/errors.ts';
+import { isCertainlyNotDone, isSuperseded, isSyncError } from '../src/errors.ts';
 import { intendRecords, type RecordOutcome } from '../src/ledger/index.ts';
 import { classifyWrite, cutBatches, type BatchItem, type BatchOutcome } from '../src/servicenow/index.ts';
 import type { Answered, ClaimWork, Send } from './claim-work.ts';
 import { judgeWrites, type Step } from './judge-writes.ts';
 import { learnFrom } from './learn-columns.ts';
+import { tableRefusal } from './table-refusal.ts';
 
 /** Sends a claim's records one request after the other, each as large as the table's pace, measured anew, and 5 MB allow. */
 export async function sendRecords(work: ClaimWork, sends: readonly Send[]): Promise<void> {
@@ -16,7 +17,7 @@ export async function sendRecords(work: ClaimWork, sends: readonly Send[]): Prom
       await sendPart(work, part);
     } catch (error) {
       // Those behind it were not even tried.
-      if (!isSyncError(error, 'fenced-out')) await work.settle(rest.map(({ record }) => released(record.key)));
+      if (!isSuperseded(error)) await work.settle(rest.map(({ record }) => released(record.key)));
       throw error;
     }
     waiting = rest;
@@ -54,6 +55,11 @@ function released(key: string): RecordOutcome {
   return { key, outcome: 'released', afterMs: 0 };
 }
 
+/** Certainly not carried out: due again at once. */
+function notDone({ record, sysId }: Send): RecordOutcome {
+  return { key: record.key, outcome: 'released', afterMs: 0, notDone: true, sysId };
+}
+
 async function sendPart(work: ClaimWork, sends: readonly Send[]): Promise<void> {
   if (sends.length === 0) return;
   const secondStep = await sendStep(work, sends, 'first');
@@ -66,6 +72,11 @@ async function sendStep(work: ClaimWork, sends: readonly Send[], step: Step): Pr
   const answered = await sendBatch(work, sends);
   if (answered === undefined) return [];
   await context.failpoint('publish.after-send');
+  const refusal = await tableRefusal(work, answered);
+  if (refusal !== undefined) {
+    await work.settle(answered.map(({ send }) => notDone(send)));
+    throw refusal;
+  }
   const judged = judgeWrites(work, answered, step);
   await work.settle(judged.outcomes);
   await context.failpoint('publish.after-outcome');
@@ -121,14 +132,10 @@ async function settleUnanswered({ publisher, claim, settle }: ClaimWork, sends: 
   if (isSyncError(error, 'outcome-unknown') && (error.code === 'transaction-cancelled' || error.code === 'ETIMEDOUT')) {
     publisher.context.batchPaces.measured(claim.table, { sent: sends.length, answered: 0, executionMs: 0, cutShort: true });
   }
-  if (isSyncError(error, 'fenced-out')) return;
+  if (isSuperseded(error)) return;
   const certainlyNot = isCertainlyNotDone(error);
   await settle(
-    sends.map(({ record, sysId }): RecordOutcome =>
-      certainlyNot
-        ? { key: record.key, outcome: 'released', afterMs: 0, notDone: true, sysId }
-        : { key: record.key, outcome: 'unknown', sysId },
-    ),
+    sends.map((send): RecordOutcome => (certainlyNot ? notDone(send) : { key: send.record.key, outcome: 'unknown', sysId: send.sysId })),
   );
 }
 

@@ -1,5 +1,6 @@
-// Types, lint, import boundaries and formatting, in this order; all of them run, so that one visit shows everything.
-import { spawnSync } from 'node:child_process';
+// Types, lint, import boundaries, generated documentation and formatting; all of them run, so that one visit shows everything. Lint takes
+// longer than the others together, which run beside it; what they say is printed in this order.
+import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,14 +22,32 @@ const checks = [
       'test',
     ],
   ],
+  ['documentation', [join(projectDir, 'bootstrap', 'docs.mjs'), '--check']],
   ['formatting', [bin('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']],
 ];
 
-let failed = 0;
-for (const [name, nodeArguments] of checks) {
+/** What a check printed, and how it ended; one that was killed has failed. */
+function run(nodeArguments) {
   const startedAtMs = Date.now();
-  const { status } = spawnSync(process.execPath, nodeArguments, { cwd: projectDir, stdio: 'inherit' });
-  process.stdout.write(`${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - startedAtMs) / 1000).toFixed(1)} s)\n`);
-  if (status !== 0) failed += 1;
+  const child = spawn(process.execPath, nodeArguments, { cwd: projectDir, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => (text += part));
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ text: error.message, passed: false, seconds: 0 }));
+    child.once('close', (code) => resolve({ text, passed: code === 0, seconds: (Date.now() - startedAtMs) / 1000 }));
+  });
 }
-process.exit(failed === 0 ? 0 : 1);
+
+async function inOrder(some) {
+  const results = [];
+  for (const [, nodeArguments] of some) results.push(await run(nodeArguments));
+  return results;
+}
+
+const lint = checks.findIndex(([name]) => name === 'lint');
+const [results, [linted]] = await Promise.all([inOrder(checks.toSpliced(lint, 1)), inOrder([checks[lint]])]);
+results.splice(lint, 0, linted);
+results.forEach(({ text, passed, seconds }, index) => {
+  process.stdout.write(`${text}${passed ? 'ok  ' : 'FAIL'} ${checks[index][0]} (${seconds.toFixed(1)} s)\n`);
+});
+process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;

@@ -2,19 +2,25 @@
  * One HTTPS request and its answer as text. No redirects, no cookies, no retries (Temporal owns them), TLS always verified,
  * a cap on the answer and a deadline over the whole exchange. Knows nothing of tokens or of any service.
  */
-import { readFileSync } from 'node:fs';
-import { Agent } from 'node:https';
-import { createSecureContext, getCACertificates } from 'node:tls';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import axios, { type AxiosInstance, isAxiosError } from 'axios';
+import { createTrust, type Trust } from './trust.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   /** From the first byte sent to the last byte received. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Asked at the last moment before the first byte leaves, on a connection that is open: when it says no, nothing is sent. A process
+   * may stand still (a paused machine) anywhere between deciding to send and sending.
+   */
+  readonly mayLeave?: (() => boolean) | undefined;
 }
 
 export interface HttpAnswer {
@@ -27,15 +33,16 @@ export interface HttpAnswer {
 export interface Transport {
   /**
    * Sends one request; any HTTP status is an answer.
-   * @throws TransportError when there is no answer; the signal's reason when it was aborted.
+   * @throws TransportError when there is no answer; SyncError `misconfigured` when the file of trusted authorities cannot be read;
+   * the signal's reason when it was aborted.
    */
   send(request: HttpRequest): Promise<HttpAnswer>;
   /** Ends idle connections, so that a process can leave. */
   close(): void;
 }
 
-/** `not-connected` and `untrusted`: the request certainly never arrived. `connection-lost` and `timed-out`: it may have. */
-export type TransportFailure = 'not-connected' | 'untrusted' | 'connection-lost' | 'timed-out' | 'too-large';
+/** `not-connected`, `untrusted` and `held-back` (by `mayLeave`): the request certainly never arrived. `connection-lost` and `timed-out`: it may have. */
+export type TransportFailure = 'not-connected' | 'untrusted' | 'held-back' | 'connection-lost' | 'timed-out' | 'too-large';
 
 /** Why there was no answer. Carries no request data: axios' own errors hold headers and bodies, so they are not kept as cause. */
 export class TransportError extends Error {
@@ -54,25 +61,15 @@ export class TransportError extends Error {
 }
 
 export interface TransportOptions {
-  /** PEM file of certificate authorities that are trusted besides the system's own. */
+  /** PEM file of certificate authorities that are trusted besides the system's own; read again whenever it has changed. */
   readonly caFile?: string | undefined;
   readonly maxAnswerBytes: number;
   readonly userAgent?: string | undefined;
 }
 
-/** The certificates to trust: the platform's and those of `caFile`; undefined when nothing is added. */
-export function trustedAuthorities(caFile: string | undefined): string[] | undefined {
-  return caFile === undefined ? undefined : [...getCACertificates('default'), readFileSync(caFile, 'utf8')];
-}
-
-/** Makes a transport with its own pool of kept-alive connections. Reads `caFile` at once. */
+/** Makes a transport with its own pool of kept-alive connections; nothing is read or opened before the first request. */
 export function createTransport(options: TransportOptions): Transport {
-  const ca = trustedAuthorities(options.caFile);
-  // Made once: with the list itself in the agent's options every connection would parse hundreds of certificates again.
-  const trust = ca === undefined ? {} : { secureContext: createSecureContext({ ca }) };
-  const agent = new Agent({ keepAlive: true, rejectUnauthorized: true, ...trust });
   const instance = axios.create({
-    httpsAgent: agent,
     maxRedirects: 0,
     maxContentLength: options.maxAnswerBytes,
     maxBodyLength: options.maxAnswerBytes,
@@ -82,10 +79,39 @@ export function createTransport(options: TransportOptions): Transport {
     validateStatus: () => true,
     headers: { 'User-Agent': options.userAgent ?? 'defender-sync' },
   });
-  return { send: (request) => send(instance, request), close: () => agent.destroy() };
+  const agents = createAgents(createTrust(options.caFile));
+  return { send: async (request) => send(instance, agents.current(), request), close: () => agents.close() };
 }
 
-async function send(instance: AxiosInstance, request: HttpRequest): Promise<HttpAnswer> {
+interface Agents {
+  current(): Agent;
+  close(): void;
+}
+
+/** Keeps one agent, and makes another when other authorities are trusted; requests under way end on the old one. */
+function createAgents(trust: Trust): Agents {
+  let agent: Agent | undefined;
+  let trusted: ReturnType<Trust['current']>;
+  return {
+    current() {
+      const now = trust.current();
+      if (agent !== undefined && now === trusted) return agent;
+      if (agent !== undefined) retire(agent);
+      trusted = now;
+      agent = new Agent({ keepAlive: true, rejectUnauthorized: true, ...(now === undefined ? {} : { secureContext: now }) });
+      return agent;
+    },
+    close: () => agent?.destroy(),
+  };
+}
+
+/** Its idle connections end now, those in use when their request has ended. */
+function retire(agent: Agent): void {
+  Object.assign(agent, { keepAlive: false });
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}
+
+async function send(instance: AxiosInstance, httpsAgent: Agent, request: HttpRequest): Promise<HttpAnswer> {
   request.signal?.throwIfAborted();
   const deadline = AbortSignal.timeout(request.timeoutMs);
   const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
@@ -93,9 +119,11 @@ async function send(instance: AxiosInstance, request: HttpRequest): Promise<Http
     const answer = await instance.request<unknown>({
       method: request.method,
       url: request.url,
+      httpsAgent,
       headers: { ...request.headers },
       ...(request.body === undefined ? {} : { data: request.body }),
       signal,
+      ...(request.mayLeave === undefined ? {} : { transport: askingFirst(request.mayLeave) }),
     });
     const headers = answer.headers as Record<string, unknown>;
     return {
@@ -111,6 +139,39 @@ async function send(instance: AxiosInstance, request: HttpRequest): Promise<Http
   }
 }
 
+/** Of the error that ends a request that may not leave any more. */
+const heldBackCode = 'HELD_BACK';
+type MakeRequest = (options: RequestOptions, onAnswer: (answer: IncomingMessage) => void) => ClientRequest;
+
+/** Node's own way to make a request, which stops at an open connection until it was asked. */
+function askingFirst(mayLeave: () => boolean): { readonly request: MakeRequest } {
+  const ask = (outgoing: ClientRequest): void => {
+    if (!mayLeave()) outgoing.destroy(Object.assign(new Error('Held back.'), { code: heldBackCode }));
+  };
+  return {
+    request: (options, onAnswer) => {
+      const outgoing = httpsRequest(options, onAnswer);
+      return outgoing.once('socket', (socket) => {
+        if (!isShakingHands(socket)) {
+          ask(outgoing);
+          return;
+        }
+        // What is written before the handshake has ended would leave by itself then.
+        socket.cork();
+        socket.once('secureConnect', () => {
+          ask(outgoing);
+          socket.uncork();
+        });
+      });
+    },
+  };
+}
+
+/** Node has the property, its types do not. */
+function isShakingHands(socket: Socket): boolean {
+  return 'secureConnecting' in socket && socket.secureConnecting === true;
+}
+
 function headerValue(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return Array.isArray(value) ? value.join(', ') : undefined;
@@ -120,6 +181,7 @@ const neverConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOST
 
 function failureOf(error: unknown): TransportFailure {
   const code = codeOf(error) ?? '';
+  if (code === heldBackCode) return 'held-back';
   if (code === 'HPE_HEADER_OVERFLOW' || (isAxiosError(error) && error.message.startsWith('maxContentLength'))) return 'too-large';
   if (/CERT|SIGNED|ISSUER|UNABLE_TO_VERIFY|CRL|HOSTNAME_MISMATCH|ERR_TLS|^ERR_SSL|^EPROTO/.test(code)) return 'untrusted';
   return neverConnected.has(code) ? 'not-connected' : 'connection-lost';

@@ -125,7 +125,13 @@ export interface CheckFinding {
   /** Stable id, for example `entra.sign-in`. */
   readonly check: string;
   readonly verdict: 'ok' | 'warning' | 'blocking' | 'not-readable' | 'not-checked';
+  /** Stable word for what was found; absent in what runs of older versions found, as the next two are. */
+  readonly cause?: string;
   readonly evidence: string;
+  /** What a run does about it. */
+  readonly follows?: string | null;
+  /** Who can do what the remedy says. */
+  readonly fixedBy?: string | null;
   readonly remedy: string | null;
 }
 

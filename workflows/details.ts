@@ -89,8 +89,9 @@ function row(label: string, state: string, counts: readonly string[]): string {
 }
 
 /** Paragraphs, because the Web UI runs the lines of nested lists together. */
-function findingParagraphs({ check, evidence, remedy }: CheckFinding): string[] {
-  return [`\`${check}\` ${prose(evidence)}`, '', ...(remedy === null ? [] : [`**→** ${prose(remedy)}`, ''])];
+function findingParagraphs({ check, evidence, fixedBy, remedy }: CheckFinding): string[] {
+  const who = fixedBy ? `**${prose(fixedBy)}:** ` : '';
+  return [`\`${check}\` ${prose(evidence)}`, '', ...(remedy === null ? [] : [`**→** ${who}${prose(remedy)}`, ''])];
 }
 
 /**

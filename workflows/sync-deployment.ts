@@ -106,9 +106,10 @@ async function passPreflight(progress: Progress, blocked?: ParkedRun['blocked'])
 /** Returns the findings for which the run may not go on. */
 async function check(progress: Progress): Promise<readonly CheckFinding[]> {
   const { input, run } = progress;
-  phase('preflight');
-  if (progress.parking.sinceMs() === undefined)
-    setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
+  const isParked = progress.parking.sinceMs() !== undefined;
+  // While it looks again it is as parked as before: whoever asks, or lists the runs, shall not find it gone for a moment.
+  phase(isParked ? phaseParked : 'preflight');
+  if (!isParked) setCurrentDetails(`**${input.deployment}** · checking sign-in, permissions and the instance`);
   const isBlocking = ({ verdict }: CheckFinding): boolean => verdict === 'blocking';
   const findings = [...(await work.preflight.executeWithOptions({ summary: 'preflight: sign-in, permissions, roles' }, [run]))];
   if (!findings.some(isBlocking))

@@ -1,4 +1,5 @@
 /** From the configured credential to one of @azure/identity's, picked explicitly (azure.md §3.2). */
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import {
   ClientAssertionCredential,
@@ -17,15 +18,19 @@ export type CredentialChoice =
   /** File that a workload identity keeps fresh; read again for every token. */
   | { readonly type: 'federated-token-file'; readonly path: string }
   /** `clientId` names a user-assigned identity. */
-  | { readonly type: 'managed-identity'; readonly clientId?: string | undefined };
+  | { readonly type: 'managed-identity'; readonly clientId?: string | undefined }
+  /** A secret that is not where it should be; `problem` is what every request for a token gets. */
+  | { readonly type: 'unreadable'; readonly problem: SyncError };
 
 const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Refuses, before anything is sent, a secret that is shaped like a GUID: that is always the secret's id (azure.md §2.4).
+ * Refuses, before anything is sent, a secret that could not be read, and one that is shaped like a GUID: that is always the secret's
+ * id (azure.md §2.4).
  * @throws SyncError `unauthenticated`
  */
-export function refuseSecretId(credential: CredentialChoice, clientId: string): void {
+export function refuseUnusable(credential: CredentialChoice, clientId: string): void {
+  if (credential.type === 'unreadable') throw credential.problem;
   if (credential.type !== 'secret' || !guid.test(credential.value.trim())) return;
   throw new SyncError({
     kind: 'unauthenticated',
@@ -56,6 +61,24 @@ export function createCredential(
       return new ClientAssertionCredential(tenantId, clientId, () => readAssertion(choice.path), options);
     case 'managed-identity':
       return new ManagedIdentityCredential({ ...options, ...(choice.clientId === undefined ? {} : { clientId: choice.clientId }) });
+    case 'unreadable':
+      throw choice.problem;
+  }
+}
+
+/** When the first certificate of a PEM file ends. @throws SyncError `misconfigured` when the file cannot be read, or holds none */
+export async function certificateEnd(pemPath: string): Promise<Date> {
+  try {
+    return new Date(new X509Certificate(await readFile(pemPath)).validTo);
+  } catch (error) {
+    throw new SyncError({
+      kind: 'misconfigured',
+      service: 'entra',
+      message: `The certificate file ${pemPath} cannot be read, or holds no certificate.`,
+      remedy:
+        'Check the path in the credential of the deployment, that the worker may read it, and that it holds the certificate and its key as PEM.',
+      cause: error,
+    });
   }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SyncError } from '../errors.ts';
 import type { ArmClient, PageRequest } from './arm.ts';
 import { guardPage, startOfPaging, type PagingState } from './paging.ts';
+import type { PermissionEntry } from './permissions.ts';
 
 export interface Subscription {
   /** Lower-case. */
@@ -29,6 +30,8 @@ export interface Discovery {
   ): Promise<{ readonly subscriptions: readonly Subscription[]; readonly unreadable: number }>;
   /** Defender plans of a subscription. `Free` in all of them is a state, not a fault (azure.md §0.4). */
   readPricings(subscriptionId: string, signal?: AbortSignal): Promise<readonly Pricing[]>;
+  /** What the application may do in a subscription (azure.md §1.12). */
+  readPermissions(subscriptionId: string, signal?: AbortSignal): Promise<readonly PermissionEntry[]>;
 }
 
 const subscriptionRow = z.looseObject({
@@ -42,6 +45,7 @@ const descendantRow = z.looseObject({
   type: z.string(),
   properties: z.looseObject({ displayName: z.string().nullish() }).nullish(),
 });
+const permissionRow = z.looseObject({ actions: z.array(z.string()).default([]), notActions: z.array(z.string()).default([]) });
 const pricingRow = z.looseObject({ name: z.string(), properties: z.looseObject({ pricingTier: z.string() }) });
 
 export function createDiscovery(arm: ArmClient): Discovery {
@@ -83,6 +87,11 @@ export function createDiscovery(arm: ArmClient): Discovery {
         .map((row) => pricingRow.safeParse(row).data)
         .filter((row) => row !== undefined)
         .map((row) => ({ name: row.name, tier: row.properties.pricingTier }));
+    },
+    readPermissions: async (subscriptionId, signal) => {
+      const path = `/subscriptions/${encodeURIComponent(subscriptionId)}/providers/Microsoft.Authorization/permissions`;
+      const rows = await readAll(arm, { path, apiVersion: '2022-04-01' }, signal);
+      return rows.map((row) => permissionRow.safeParse(row).data).filter((row) => row !== undefined);
     },
   };
 }

@@ -9,6 +9,12 @@ interface Known {
   readonly remedy: string;
 }
 
+const noFederatedCredential = (claim: 'issuer' | 'subject' | 'audience'): Known => ({
+  kind: 'unauthenticated',
+  meaning: `no federated credential of the application has the ${claim} of the presented token`,
+  remedy: `Compare the ${claim} of the federated credential with that of the token file (workload identity).`,
+});
+
 const known: Readonly<Record<string, Known>> = {
   AADSTS7000215: {
     kind: 'unauthenticated',
@@ -47,6 +53,21 @@ const known: Readonly<Record<string, Known>> = {
     meaning: 'no federated credential of the application matches the presented token',
     remedy: 'Compare issuer, subject and audience of the federated credential with those of the token file (workload identity).',
   },
+  // The newer codes of the same, by what of the token differs.
+  AADSTS700211: noFederatedCredential('issuer'),
+  AADSTS700212: noFederatedCredential('audience'),
+  AADSTS700213: noFederatedCredential('subject'),
+  AADSTS700024: {
+    kind: 'unauthenticated',
+    meaning: 'the time of the client assertion is not that of Entra',
+    remedy: 'Set the clock of the worker right (timedatectl status; chronyc tracking), and renew the token file of a workload identity.',
+  },
+  AADSTS700027: {
+    kind: 'unauthenticated',
+    meaning: 'the certificate of the client assertion is not registered with the application, or has expired',
+    remedy:
+      'Compare thumbprint and end date of the configured certificate with App registrations › the app › Certificates & secrets › Certificates, and upload the public part of the one in use.',
+  },
   AADSTS65001: {
     kind: 'forbidden',
     meaning: 'consent is missing',
@@ -69,10 +90,20 @@ const transientCodes = new Set(['AADSTS50196', 'AADSTS90033', 'AADSTS90055', 'AA
 export interface EntraFacts {
   readonly tenantId: string;
   readonly clientId: string | undefined;
+  /** The token comes from the host that the worker runs on, not from Entra itself (azure.md §3.2). */
+  readonly fromHost: boolean;
   readonly scope: string;
   readonly host: string;
   /** Status, Retry-After and request id of the last answer, where there was one. */
-  readonly last: { readonly status: number; readonly retryAfterMs: number | undefined; readonly requestId: string | undefined } | undefined;
+  readonly last:
+    | {
+        readonly status: number;
+        readonly retryAfterMs: number | undefined;
+        readonly requestId: string | undefined;
+        /** AADSTS code of its body: the credential's own error leaves out what discovery says (azure.md §3.4). */
+        readonly code: string | undefined;
+      }
+    | undefined;
   /** What the last request failed with, where there was no answer; the credential's own error often hides it. */
   readonly networkError: unknown;
   readonly secrets: readonly string[];
@@ -84,7 +115,7 @@ export interface EntraFacts {
  */
 export function entraError(error: unknown, facts: EntraFacts): SyncError {
   const text = Error.isError(error) ? error.message : '';
-  const code = /AADSTS\d{4,8}/.exec(text)?.[0];
+  const code = entraCodeIn(text) ?? facts.last?.code;
   const base = { service: 'entra', status: facts.last?.status, code, requestId: facts.last?.requestId } as const;
   const who = `Entra gave no token for ${facts.scope} to application ${facts.clientId ?? '(managed identity)'} in tenant ${facts.tenantId}`;
   const status = facts.last?.status ?? 0;
@@ -111,8 +142,14 @@ export function entraError(error: unknown, facts: EntraFacts): SyncError {
   if (status >= 300 && status < 400) {
     return new SyncError({ ...base, kind: 'malformed-answer', code: 'redirect', message: `${who}: redirected, which is not followed.` });
   }
+  if (facts.fromHost) return hostRefuses(error, who, base, facts);
   if (status >= 400) return refused(text, who, base, facts.secrets);
   return unreached(error, who, base, facts);
+}
+
+/** The first AADSTS code of a text. */
+export function entraCodeIn(text: string | null | undefined): string | undefined {
+  return /AADSTS\d{4,8}/.exec(text ?? '')?.[0];
 }
 
 type Base = Pick<ConstructorParameters<typeof SyncError>[0], 'service' | 'status' | 'code' | 'requestId'>;
@@ -125,6 +162,41 @@ function refused(text: string, who: string, base: Base, secrets: readonly string
     message: `${who}: refused with status ${base.status ?? 0}${said === '' ? '' : `, ${vendorSentence(said, secrets)}`}.`,
     remedy: 'Check tenantId, clientId and the credential of the deployment.',
   });
+}
+
+/** Codes of a managed identity that is not to be had. */
+export const identityNotOnHost = 'identity-not-on-host';
+export const noIdentityService = 'no-identity-service';
+
+/** An answer: the host has no such identity. None: it is no host of Azure, or keeps its metadata service to itself. */
+function hostRefuses(error: unknown, who: string, base: Base, { clientId, scope }: EntraFacts): SyncError {
+  const said = answerOfHost(error);
+  if (said !== undefined && said.code !== 'invalid_request') {
+    return new SyncError({ ...base, kind: 'transient', message: `${who}: the metadata service of the host answered ${said.code}.` });
+  }
+  const identity = clientId === undefined ? 'no system-assigned managed identity' : `no managed identity with the client id ${clientId}`;
+  const which = clientId === undefined ? 'System assigned: On' : `User assigned: add the one with the client id ${clientId}`;
+  const command = `az vm identity assign --name <host> --resource-group <group>${clientId === undefined ? '' : ' --identities <id>'}`;
+  return new SyncError({
+    ...base,
+    kind: 'unauthenticated',
+    code: said === undefined ? noIdentityService : identityNotOnHost,
+    message:
+      said === undefined
+        ? `The host of the worker has no metadata service that gives tokens, so that there is ${identity}.`
+        : `The host of the worker has ${identity}; asked for a token for ${scope}, it said: ${vendorSentence(said.description)}.`,
+    remedy: `Azure portal › the host (virtual machine, container app, app service) › Identity › ${which} (or: ${command})${clientId === undefined ? '' : ', or correct clientId'}. On a host outside Azure use another credential.`,
+  });
+}
+
+/** What the library made of an answer of the metadata service; undefined where there was none. */
+function answerOfHost(error: unknown): { readonly code: string; readonly description: string } | undefined {
+  for (let current = error; Error.isError(current); current = current.cause) {
+    if (current.name !== 'ServerError' || !('errorCode' in current)) continue;
+    const description = /Description: (.*?) - Correlation ID/.exec(current.message)?.[1] ?? 'no reason given';
+    return { code: String(current.errorCode), description };
+  }
+  return undefined;
 }
 
 /** No HTTP answer: the network, the certificate, or the credential's own preparation. The library hides which (azure.md §3.3). */

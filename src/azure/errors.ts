@@ -134,7 +134,12 @@ export function transportError(error: unknown, service: 'azure' | 'graph' | 'ent
   if (error.failure === 'too-large') {
     return new SyncError({ ...facts, kind: 'malformed-answer', code: 'too-large', message: `${what}: the answer is larger than the cap.` });
   }
-  const because = { 'not-connected': 'no connection', 'connection-lost': 'the connection was lost', 'timed-out': 'no answer in time' };
+  const because = {
+    'not-connected': 'no connection',
+    'held-back': 'held back',
+    'connection-lost': 'the connection was lost',
+    'timed-out': 'no answer in time',
+  };
   return new SyncError({ ...facts, kind: 'transient', message: `${what}: ${because[error.failure]} (${error.host}).` });
 }
 
@@ -142,6 +147,7 @@ export function transportError(error: unknown, service: 'azure' | 'graph' | 'ent
 export function untrustedError(host: string, facts: Partial<FailureFacts>): SyncError {
   return new SyncError({
     ...facts,
+    code: facts.code ?? 'untrusted',
     kind: 'misconfigured',
     message: `The TLS certificate of ${host} is not trusted.`,
     remedy:

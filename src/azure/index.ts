@@ -12,10 +12,11 @@ import { createTransport } from '../transport.ts';
 export type { ArmAnswer, ArmClient, ArmPage, PageRequest } from './arm.ts';
 export { decodeClaims, type TokenClaims } from './claims.ts';
 export { resolveCloud, type Cloud, type CloudChoice, type CustomCloud } from './clouds.ts';
-export type { CredentialChoice } from './credentials.ts';
+export { certificateEnd, type CredentialChoice } from './credentials.ts';
 export type { Discovery, Pricing, Subscription } from './discovery.ts';
 export { deniedAction } from './errors.ts';
 export { readMissingRoles, type GraphClient, type IncidentsProbe } from './graph.ts';
+export { allowsAction, type PermissionEntry } from './permissions.ts';
 export { defaultPagingLimits, guardPage, startOfPaging, type PagingLimits, type PagingState, type PagingStep } from './paging.ts';
 export {
   isTruncated,
@@ -25,6 +26,7 @@ export {
   type ResourceGraphQuery,
 } from './resource-graph.ts';
 export { createTokenSource, type AccessToken, type GetTokenOptions, type TokenSource, type TokenSourceOptions } from './tokens.ts';
+export { identityNotOnHost, noIdentityService } from './entra-errors.ts';
 export { createArmClient } from './arm.ts';
 
 export interface AzureConnectionOptions {

@@ -3,14 +3,17 @@ import { access } from 'node:fs/promises';
 import type { TokenCredential } from '@azure/identity';
 import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
-import { createCredential, refuseSecretId, type CredentialChoice, type CredentialOptions } from './credentials.ts';
-import { entraError, type EntraFacts } from './entra-errors.ts';
-import { retryAfterMs, trustedAuthorities } from '../transport.ts';
+import { createCredential, refuseUnusable, type CredentialChoice, type CredentialOptions } from './credentials.ts';
+import { entraCodeIn, entraError, type EntraFacts } from './entra-errors.ts';
+import { trustedAuthorities } from '../trust.ts';
+import { retryAfterMs } from '../transport.ts';
 
 export interface AccessToken {
   readonly token: string;
   readonly expiresAtMs: number;
   readonly obtainedAtMs: number;
+  /** What the authority's own clock said when it answered; undefined where it does not say. To the second. */
+  readonly serverTimeMs?: number | undefined;
 }
 
 export interface GetTokenOptions {
@@ -52,6 +55,7 @@ const renewBeforeMs = 5 * 60 * 1000;
 /** What the library hides: the last answer, or why there was none. */
 interface Watched {
   answer: EntraFacts['last'];
+  serverTimeMs?: number | undefined;
   networkError: unknown;
 }
 
@@ -98,7 +102,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
 
   const getToken = async (scope: string, request: GetTokenOptions = {}): Promise<AccessToken> => {
     request.signal?.throwIfAborted();
-    refuseSecretId(options.credential, options.clientId);
+    refuseUnusable(options.credential, options.clientId);
     for (;;) {
       const ready = cached(scope, request);
       if (ready !== undefined) return ready;
@@ -136,22 +140,24 @@ async function requestToken(
   nowMs: () => number,
 ): Promise<AccessToken> {
   await refuseUnreadableFile(options.credential);
+  const ca = trustedAuthorities(options.caFile);
   const deadline = AbortSignal.timeout(options.timeoutMs ?? 30_000);
   const send = async (gateSignal: AbortSignal): Promise<AccessToken> => {
     const ended = AbortSignal.any([gateSignal, signal, deadline]);
     const watched: Watched = { answer: undefined, networkError: undefined };
     const obtainedAtMs = nowMs();
     try {
-      const credential = newCredential(options, watched, ended);
+      const credential = newCredential(options, ca, watched, ended);
       const token = await credential.getToken(scope);
       if (token === null) throw new Error('The credential returned no token.');
-      return { token: token.token, expiresAtMs: token.expiresOnTimestamp, obtainedAtMs };
+      return { token: token.token, expiresAtMs: token.expiresOnTimestamp, obtainedAtMs, serverTimeMs: watched.serverTimeMs };
     } catch (error) {
       gateSignal.throwIfAborted();
       signal.throwIfAborted();
       throw entraError(error, {
         tenantId: options.tenantId,
-        clientId: options.clientId,
+        clientId: options.clientId === '' ? undefined : options.clientId,
+        fromHost: options.credential.type === 'managed-identity',
         scope,
         host: new URL(options.authorityHost).host,
         last: watched.answer,
@@ -172,8 +178,12 @@ async function requestToken(
  * A new credential for every request: the library caches tokens itself, and a refused one could not be got out of it otherwise.
  * Its retries are off (Temporal owns them), and it may not follow redirects.
  */
-function newCredential(options: TokenSourceOptions, watched: Watched, signal: AbortSignal): TokenCredential {
-  const ca = trustedAuthorities(options.caFile);
+function newCredential(
+  options: TokenSourceOptions,
+  ca: readonly string[] | undefined,
+  watched: Watched,
+  signal: AbortSignal,
+): TokenCredential {
   const watch: NonNullable<CredentialOptions['additionalPolicies']>[number]['policy'] = {
     name: 'defenderSyncWatch',
     sendRequest: async (request, next) => {
@@ -181,10 +191,13 @@ function newCredential(options: TokenSourceOptions, watched: Watched, signal: Ab
       request.abortSignal = signal;
       try {
         const answer = await next(request);
+        const serverTimeMs = Date.parse(answer.headers.get('date') ?? '');
+        watched.serverTimeMs = Number.isNaN(serverTimeMs) ? undefined : serverTimeMs;
         watched.answer = {
           status: answer.status,
           retryAfterMs: retryAfterMs(answer.headers.get('retry-after')),
           requestId: answer.headers.get('x-ms-request-id'),
+          code: answer.status < 400 ? undefined : entraCodeIn(answer.bodyAsText),
         };
         return answer;
       } catch (error) {
@@ -200,7 +213,7 @@ function newCredential(options: TokenSourceOptions, watched: Watched, signal: Ab
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
     additionalPolicies: [{ policy: watch, position: 'perRetry' }],
-    ...(ca === undefined ? {} : { tlsOptions: { ca } }),
+    ...(ca === undefined ? {} : { tlsOptions: { ca: [...ca] } }),
   });
 }
 

@@ -1,9 +1,10 @@
 /** Asking a person before something is done that they may not have meant. */
 import { createInterface } from 'node:readline/promises';
+import { SyncError } from '../errors.ts';
 import type { CliContext } from './context.ts';
 
 /** Whether a person answered yes. False where nobody can be asked: stdin or stderr is no terminal. */
-export async function confirm({ output, interrupts }: CliContext, question: string): Promise<'yes' | 'no' | 'nobody'> {
+async function confirm({ output, interrupts }: CliContext, question: string): Promise<'yes' | 'no' | 'nobody'> {
   if (!process.stdin.isTTY || !output.showsProgress) return 'nobody';
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -15,4 +16,22 @@ export async function confirm({ output, interrupts }: CliContext, question: stri
   } finally {
     lines.close();
   }
+}
+
+/**
+ * A person at a terminal is asked; a script has to say that it means it.
+ * @param nothingDone what is said when it was not meant: `Nothing was re-pointed`
+ * @throws SyncError `usage` where nobody can be asked
+ */
+export async function agreed(context: CliContext, nothingDone: string): Promise<boolean> {
+  const answer = await confirm(context, 'Go on?');
+  if (answer === 'nobody') {
+    throw new SyncError({
+      kind: 'usage',
+      message: `${nothingDone}: nobody can be asked here.`,
+      remedy: 'Say that you mean it: --yes',
+    });
+  }
+  if (answer === 'no') context.output.note(`${nothingDone}.`);
+  return answer === 'yes';
 }

@@ -1,7 +1,9 @@
 /** What every command is handed. */
 import type { Configuration, Environment } from '../config/index.ts';
+import type { AttachmentOptions, Deletion, FoundAttachments } from '../../activities/attachments.ts';
 import type { DoctorOptions } from '../../activities/doctor.ts';
 import type { FindPairsOptions } from '../../activities/find-pairs.ts';
+import type { MayChangeOptions } from '../../activities/require-may-change.ts';
 import type { CheckFinding } from '../../workflows/contract.ts';
 import type { TemporalAddress } from '../temporal/connect.ts';
 import type { PairSet } from '../ledger/index.ts';
@@ -9,6 +11,7 @@ import type { Clock } from '../observability/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Interrupts } from './interrupts.ts';
 import type { Output } from './output.ts';
+import type { DatabaseUrl } from '../ledger/index.ts';
 
 export interface CliContext {
   readonly environment: Environment;
@@ -27,13 +30,17 @@ export interface CliContext {
 export interface Engine {
   readonly startWorker: (options: WorkerOptions) => Promise<RunningWorker>;
   readonly runDoctor: (options: DoctorOptions) => Promise<readonly CheckFinding[]>;
+  /** Rejects when the instance says that its user may only read. The first thing of every command that changes something. */
+  readonly requireMayChange: (options: MayChangeOptions) => Promise<void>;
   readonly findPairs: (options: FindPairsOptions) => Promise<{ readonly looked: number; readonly set: PairSet | undefined }>;
+  readonly listAttachments: (options: AttachmentOptions) => Promise<FoundAttachments>;
+  readonly deleteAttachments: (options: AttachmentOptions & { readonly listId: string }) => Promise<readonly Deletion[]>;
 }
 
 export interface WorkerOptions {
   readonly configuration: Configuration;
   readonly temporal: TemporalAddress;
-  readonly ledgerUrl: string;
+  readonly ledgerUrl: DatabaseUrl;
   readonly logger: Logger;
   /** See src/observability/failpoints.ts. */
   readonly failpoint: string | undefined;

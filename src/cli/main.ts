@@ -17,7 +17,10 @@ const args = process.argv.slice(2);
 const lazyEngine: Engine = {
   startWorker: async (options) => (await import('./engine.ts')).createEngine(systemClock).startWorker(options),
   runDoctor: async (options) => (await import('./engine.ts')).createEngine(systemClock).runDoctor(options),
+  requireMayChange: async (options) => (await import('./engine.ts')).createEngine(systemClock).requireMayChange(options),
   findPairs: async (options) => (await import('./engine.ts')).createEngine(systemClock).findPairs(options),
+  listAttachments: async (options) => (await import('./engine.ts')).createEngine(systemClock).listAttachments(options),
+  deleteAttachments: async (options) => (await import('./engine.ts')).createEngine(systemClock).deleteAttachments(options),
 };
 
 function contextOf({ config, verbose }: GlobalOptions): CliContext {

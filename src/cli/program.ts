@@ -115,6 +115,10 @@ function addRunCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/explain.ts')).explainCommand(context, { resource, json: options.json === true }))(),
     );
   addCiCommands(program.command('cis').description('placeholder CIs, and what Discovery made beside them'), run);
+  addAttachmentCommands(
+    program.command('attachments').description("attachments that pile up on the data sources of ServiceNow's own plugin"),
+    run,
+  );
   program
     .command('schedules')
     .description('manage the schedules')
@@ -158,6 +162,37 @@ function addCiCommands(cis: Command, run: Run): void {
           setId: pairs,
           only: options.only,
           undo: options.undo,
+          yes: options.yes === true,
+          json: options.json === true,
+        }),
+      )(),
+    );
+}
+
+function addAttachmentCommands(attachments: Command, run: Run): void {
+  attachments
+    .command('list')
+    .description("list what hangs on the plugin's data sources, and what of it is surplus; only reads the instance")
+    .option(...json)
+    .action((options: { json?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/attachments-list.ts')).attachmentsListCommand(context, { json: options.json === true }),
+      )(),
+    );
+  attachments
+    .command('delete')
+    .description('delete the surplus, exactly as listed')
+    .argument('[list]', 'the id of a list of attachments')
+    .option('--yes', 'do not ask')
+    .option(...json)
+    .addHelpText(
+      'after',
+      '\nA data source where anything changed since it was listed is refused, with the difference. The newest attachment of each stays.',
+    )
+    .action((list: string | undefined, options: { yes?: boolean; json?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/attachments-delete.ts')).attachmentsDeleteCommand(context, {
+          listId: list,
           yes: options.yes === true,
           json: options.json === true,
         }),

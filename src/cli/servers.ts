@@ -1,14 +1,11 @@
-/**
- * The two servers a command needs: those of the configuration, or the ones that come along, in the state folder.
- */
+/** The Temporal server a command needs: that of the configuration, or the one that comes along, in the state folder. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client, Connection } from '@temporalio/client';
 import { z } from 'zod';
 import type { Configuration, TemporalSettings, TlsSettings } from '../config/index.ts';
-import { openLedger, type Ledger } from '../ledger/index.ts';
-import { acquireEmbeddedPostgres } from '../ledger/server/index.ts';
-import { connectTemporal, type TemporalAddress } from '../temporal/connect.ts';
+import { SyncError } from '../errors.ts';
+import { connectTemporal, type TemporalAddress, type TlsOptions } from '../temporal/connect.ts';
 import { acquireTemporalDevServer } from '../temporal/dev-server.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
 import type { CliContext } from './context.ts';
@@ -34,12 +31,7 @@ export async function openTemporal(context: CliContext, configuration: Configura
   const { temporal: settings, stateDir } = configuration;
   const local = settings.address === undefined;
   const server = local ? await startLocalTemporal(context, configuration, releases) : undefined;
-  const address: TemporalAddress = {
-    address: server?.address ?? settings.address ?? '',
-    namespace: settings.namespace,
-    tls: tlsOptions(settings),
-    apiKey: settings.apiKey?.reveal(),
-  };
+  const address = addressOf(settings, server?.address ?? settings.address ?? '');
   const { client, connection } = await connectTemporal(address);
   releases.defer(() => connection.close());
   if (server !== undefined) writeTemporalRecord(stateDir, { address: server.address, namespace: server.namespace, uiUrl: server.uiUrl });
@@ -49,7 +41,15 @@ export async function openTemporal(context: CliContext, configuration: Configura
   return { address, client, connection, uiUrl: settings.uiUrl ?? server?.uiUrl, local };
 }
 
-async function startLocalTemporal(
+/** How to connect, and where to ask for certificates and key. @throws SyncError `usage` when a certificate is not there */
+export function addressOf(settings: TemporalSettings, address: string): TemporalAddress {
+  const tls = (): TlsOptions => tlsOptions(settings);
+  tls();
+  return { address, namespace: settings.namespace, tls, apiKey: settings.apiKey?.follow() };
+}
+
+/** Starts the server that comes along, or attaches to it. */
+export async function startLocalTemporal(
   { environment, output, verbose }: CliContext,
   { temporal, stateDir }: Configuration,
   releases: Releases,
@@ -67,35 +67,33 @@ async function startLocalTemporal(
   return server;
 }
 
-/** Opens the ledger, starting the embedded PostgreSQL if none is configured. */
-export async function openLedgerOf(
-  { ledger, stateDir }: Configuration,
-  releases: Releases,
-): Promise<{ readonly ledger: Ledger; readonly url: string }> {
-  const url = ledger.url?.reveal() ?? (await startEmbeddedLedger(stateDir, releases));
-  const opened = await openLedger({ url, connections: 2, tables: [] });
-  releases.defer(() => opened.database.close());
-  return { ledger: opened, url };
-}
-
-async function startEmbeddedLedger(stateDir: string, releases: Releases): Promise<string> {
-  const server = await acquireEmbeddedPostgres({ dir: join(stateDir, 'ledger') });
-  releases.defer(server.release);
-  return server.url;
-}
-
-function tlsOptions({ tls }: TemporalSettings): TemporalAddress['tls'] {
+function tlsOptions({ tls }: TemporalSettings): TlsOptions {
   if (tls === undefined) return undefined;
   const given = Object.values(tls satisfies TlsSettings).some((value) => value !== undefined);
   if (!given) return true;
   const { caFile, certificateFile, keyFile, serverName } = tls;
   return {
-    ...(caFile === undefined ? {} : { serverRootCACertificate: readFileSync(caFile) }),
+    ...(caFile === undefined ? {} : { serverRootCACertificate: readTlsFile('caFile', caFile) }),
     ...(certificateFile === undefined || keyFile === undefined
       ? {}
-      : { clientCertPair: { crt: readFileSync(certificateFile), key: readFileSync(keyFile) } }),
+      : { clientCertPair: { crt: readTlsFile('certificateFile', certificateFile), key: readTlsFile('keyFile', keyFile) } }),
     ...(serverName === undefined ? {} : { serverNameOverride: serverName }),
   };
+}
+
+function readTlsFile(key: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new SyncError({
+      kind: 'usage',
+      service: 'temporal',
+      code: 'tls-file-unreadable',
+      message: `${file}, the file of temporal.tls.${key}, cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'}).`,
+      remedy: `Put it there, readable for the user that runs this, or correct temporal.tls.${key}.`,
+      cause: error,
+    });
+  }
 }
 
 function temporalRecordFile(stateDir: string): string {

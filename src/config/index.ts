@@ -9,6 +9,6 @@ export {
   type ConfigurationProblem,
   type LoadOptions,
 } from './load.ts';
-export { Secret, secretFrom, type SecretRef } from './secret.ts';
+export { Secret, secretFrom, secretUnreadable, type SecretRef } from './secret.ts';
 export { nearestWord } from './suggest.ts';
 export * from './types.ts';

@@ -11,6 +11,9 @@ export type SecretRef = { readonly env: string } | { readonly file: string };
 
 const mask = '[secret]';
 
+/** Code of the error of a secret that is not there: told apart from one that is refused. */
+export const secretUnreadable = 'secret-unreadable';
+
 /**
  * A secret that is read when it is used, so that a rotated one works without a restart. Whatever prints it (a log, an error, JSON)
  * prints `[secret]`.
@@ -33,6 +36,7 @@ export class Secret {
     } catch (error) {
       throw new SyncError({
         kind: 'usage',
+        code: secretUnreadable,
         message: `The secret in ${this.origin} cannot be read (${codeOf(error)}).`,
         remedy: 'Put the secret back there, readable for the user that runs this; nothing has to be restarted.',
         cause: error,
@@ -41,11 +45,28 @@ export class Secret {
     if (value === undefined || value === '') {
       throw new SyncError({
         kind: 'usage',
+        code: secretUnreadable,
         message: `${capitalised(this.origin)} ${value === undefined ? 'is not set' : 'is empty'}, so there is no secret.`,
-        remedy: 'Put the secret there and try again.',
+        remedy: `Put the secret there${this.origin.startsWith('the file') ? '; nothing has to be restarted' : ' and start again'}.`,
       });
     }
     return value;
+  }
+
+  /**
+   * Where to ask for it again and again: what it is by now or, while it cannot be read because it is being replaced, what it was last.
+   * @throws SyncError `usage`, at once, when it is not there now
+   */
+  follow(): () => string {
+    let last = this.reveal();
+    return () => {
+      try {
+        last = this.reveal();
+      } catch {
+        // Whoever uses it is told by the server whether it is still good.
+      }
+      return last;
+    };
   }
 
   toString(): string {

@@ -21,6 +21,8 @@ const onCreate = (column: ColumnSpec): ColumnSpec => ({ ...column, onCreateOnly:
 const data = { traffic: 'data', ifMissing: 'stop' } as const;
 /** A feature that the rest can do without. */
 const optionalData = { traffic: 'data', ifMissing: 'skip' } as const;
+/** Container Vulnerability Response is an application of its own, which not every instance has. */
+const ofContainers = { onlyWith: 'sn_vul_container_image' } as const;
 const bookkeeping = { traffic: 'bookkeeping', ifMissing: 'skip' } as const;
 
 /** Configuration Compliance: servicenow.md §2. */
@@ -161,6 +163,7 @@ const common: readonly TableSpec[] = [
 const containers: readonly TableSpec[] = [
   {
     ...data,
+    ...ofContainers,
     name: 'sn_vul_nvd_entry',
     naturalKey: ['id'],
     createOnly: true,
@@ -184,6 +187,7 @@ const containers: readonly TableSpec[] = [
   },
   {
     ...data,
+    ...ofContainers,
     name: 'sn_vul_container_image',
     naturalKey: ['integration_instance', 'repository', 'image_digest'],
     columns: {
@@ -202,6 +206,7 @@ const containers: readonly TableSpec[] = [
   },
   {
     ...optionalData,
+    ...ofContainers,
     name: 'sn_vul_container_image_package',
     naturalKey: ['image', 'name', 'version'],
     columns: {
@@ -212,6 +217,7 @@ const containers: readonly TableSpec[] = [
   },
   {
     ...data,
+    ...ofContainers,
     name: 'sn_vul_container_image_findings',
     naturalKey: ['source_id'],
     columns: {
@@ -232,6 +238,7 @@ const containers: readonly TableSpec[] = [
   },
   {
     ...data,
+    ...ofContainers,
     name: 'sn_vul_container_image_vulnerable_item',
     naturalKey: ['vulnerability', 'image'],
     columns: {
@@ -247,6 +254,7 @@ const containers: readonly TableSpec[] = [
   },
   {
     ...optionalData,
+    ...ofContainers,
     name: 'sn_vul_container_finding_m2m_vul_item',
     naturalKey: ['finding', 'item'],
     columns: {

@@ -1,32 +1,58 @@
 /**
- * One real read per subscription, and what it says about Defender's plans (azure.md §1.8, §1.12).
+ * May each subscription be read (azure.md §1.8, §1.12)? By one real read, and by what its roles allow.
  *
- * The read is `Microsoft.Security/pricings`: a single short page of the same provider as the assessments and covered by the same
- * wildcard of Security Reader and Reader (`Microsoft.Security/*` /read), where a first page of assessments takes up to a minute. Its
- * answer is needed anyhow, because a subscription without plans has no assessments and that is no fault.
+ * The real read is `Microsoft.Security/pricings`: a single short page of the same provider as the assessments, where a first page of
+ * those takes up to a minute. A role of one's own may allow the one and not the other, so the roles are asked as well; they alone do
+ * not know of deny assignments.
  */
+import { allowsAction, type PermissionEntry } from '../azure/index.ts';
 import type { SyncError } from '../errors.ts';
-import { identityOf, securityReaderOn } from './azure-roles.ts';
-import type { PlanReading } from './facts.ts';
-import { blocking, counted, listed, ok, warning } from './results.ts';
+import { identityOf, reader, securityReader, securityReaderOn } from './azure-roles.ts';
 import type { Check, Result } from './types.ts';
+import { blocking, causeOf, counted, evidenceOf, listed, ok, warning } from './results.ts';
 
 /** Findings of one family; the rest is summed up in one of them. */
 const maxFindings = 20;
 
+/** What every integration on assessments needs. */
+const assessmentsRead = 'Microsoft.Security/assessments/read';
+
 interface Failure {
   readonly id: string;
-  readonly error: SyncError;
+  readonly cause: string;
+  readonly because: string;
+  readonly error: SyncError | undefined;
 }
 
 export const azureRead: Check = {
   id: 'azure.read',
+  area: 'Azure RBAC',
+  question: `May the application read Microsoft.Security, and ${assessmentsRead} above all, in each subscription?`,
+  fixedBy: 'An Owner or User Access Administrator of the subscription',
+  permissions: [
+    {
+      feature: 'all integrations: assessments, metadata, standards, plans',
+      system: 'Azure RBAC',
+      permission: `Security Reader (${securityReader})`,
+      where: 'each subscription, or a management group above them',
+    },
+  ],
   needs: ['azure.scopes'],
   run: async (context) => {
-    const readings = await context.facts.plans();
-    const failures = [...readings].flatMap(([id, reading]): Failure[] => ('error' in reading ? [{ id, error: reading.error }] : []));
+    const [readings, permissions] = await Promise.all([context.facts.plans(), context.facts.permissions()]);
+    const failures = [...readings].flatMap(([id, reading]): Failure[] => {
+      const held = permissions.get(id);
+      if ('error' in reading) return [{ id, cause: causeOf(reading.error), because: evidenceOf(reading.error), error: reading.error }];
+      return held === undefined || allowsAction(held, assessmentsRead) ? [] : [assessmentsDenied(id, held)];
+    });
     const [first] = failures;
-    if (first === undefined) return [ok(`A real read worked in ${counted(readings.size, 'subscription')} (Microsoft.Security/pricings).`)];
+    if (first === undefined) {
+      return [
+        ok(
+          `A real read worked in ${counted(readings.size, 'subscription')} (Microsoft.Security/pricings), and the roles allow ${assessmentsRead}.`,
+        ),
+      ];
+    }
     const who = await identityOf(context);
     if (failures.length === readings.size) return [allFailed(failures, first, who)];
     const named = failures.slice(0, failures.length > maxFindings ? maxFindings - 1 : maxFindings).map((failure) => one(failure, who));
@@ -35,25 +61,36 @@ export const azureRead: Check = {
   },
 };
 
+function assessmentsDenied(id: string, held: readonly PermissionEntry[]): Failure {
+  const taken = held.flatMap(({ notActions }) => notActions);
+  const allowed = `they allow ${listed([...new Set(held.flatMap(({ actions }) => actions))], 5) || 'nothing'}`;
+  const because = `The application's roles at /subscriptions/${id} do not allow ${assessmentsRead}: ${allowed}${taken.length === 0 ? '' : `, without ${listed(taken, 5)}`}.`;
+  return { id, cause: 'assessments-read-denied', because, error: undefined };
+}
+
 function allFailed(failures: readonly Failure[], first: Failure, who: string): Result {
   const ids = failures.map(({ id }) => id);
-  const evidence = `No subscription can be read (${counted(failures.length, 'subscription')}: ${listed(ids)}). ${first.error.message}`;
-  return blocking(evidence, remedyOf(first, ids, who));
+  const evidence = `No subscription can be read (${counted(failures.length, 'subscription')}: ${listed(ids)}). ${first.because}`;
+  return blocking(first.cause, evidence, remedyOf(first, ids, who));
 }
 
 function one(failure: Failure, who: string): Result {
-  const evidence = `Subscription ${failure.id} cannot be read: its scans will fail, the run will be degraded, and nothing of it will be closed. ${failure.error.message}`;
-  return { ...warning(evidence, remedyOf(failure, [failure.id], who)), about: failure.id };
+  const evidence = `Subscription ${failure.id} cannot be read. ${failure.because}`;
+  return { ...warning(failure.cause, evidence, remedyOf(failure, [failure.id], who), scansFail), about: failure.id };
 }
+
+const scansFail = { follows: 'Its scans fail, the run ends degraded, and nothing of it is closed.' };
 
 function summed(rest: readonly Failure[], all: number, who: string): Result {
   const ids = rest.map(({ id }) => id);
   return warning(
+    'further-subscriptions',
     `${counted(rest.length, 'further subscription')} of ${all} cannot be read: ${listed(ids)}.`,
     securityReaderOn(
       ids.map((id) => `/subscriptions/${id}`),
       who,
     ),
+    scansFail,
   );
 }
 
@@ -64,7 +101,7 @@ const unregistered: ReadonlySet<string> = new Set([
 ]);
 
 function remedyOf({ error }: Failure, ids: readonly string[], who: string): string | null {
-  if (error.kind === 'forbidden') {
+  if (error === undefined || error.kind === 'forbidden') {
     return securityReaderOn(
       ids.map((id) => `/subscriptions/${id}`),
       who,
@@ -79,34 +116,38 @@ function remedyOf({ error }: Failure, ids: readonly string[], who: string): stri
   return error.remedy ?? null;
 }
 
-/** Plans that bring what the integrations read, by the name that `pricings` uses. */
-const plans = [
-  { name: 'CloudPosture', brings: 'risk levels and regulatory standards' },
-  { name: 'Containers', brings: 'vulnerabilities of container images' },
-];
+/** What tells Reader from Security Reader: the resources themselves, of whatever type. */
+const resourceReads = ['Microsoft.Compute/virtualMachines/read', 'Microsoft.Storage/storageAccounts/read'];
 
-export const azureDefenderPlan: Check = {
-  id: 'azure.defender-plan',
+export const azureTags: Check = {
+  id: 'azure.tags',
+  area: 'Azure RBAC',
+  question: 'May the application read the resources themselves, with their tags and regions?',
+  fixedBy: 'An Owner or User Access Administrator of the subscription',
+  permissions: [
+    {
+      feature: 'tags, regions and types of resources on their CIs',
+      system: 'Azure RBAC',
+      permission: `Reader (${reader})`,
+      where: 'each subscription, or a management group above them',
+    },
+  ],
   needs: ['azure.read'],
-  whenRefused: 'warning',
   run: async (context) => {
-    const readings = [...(await context.facts.plans())].flatMap(([id, reading]) =>
-      'plans' in reading ? [{ id, paid: paidPlans(reading) }] : [],
-    );
-    const off = readings.filter(({ paid }) => paid.size === 0).map(({ id }) => id);
-    const covered = plans.map(({ name, brings }) => {
-      const count = readings.filter(({ paid }) => paid.has(name.toLowerCase())).length;
-      return `${name} is on in ${count} (${brings})`;
-    });
-    const state = `Of ${counted(readings.length, 'subscription')}, ${covered.join(', ')}.`;
-    if (off.length === 0) return [ok(state)];
-    const evidence = `${state} Every plan is off in ${off.length}: ${listed(off)}. That is a state, not a fault: without Foundational CSPM there are no assessments, without a paid plan no regulatory standards.`;
-    const [example] = off;
-    const remedy = `If it is meant to be so, nothing. Otherwise: Microsoft Defender for Cloud › Environment settings › the subscription, or az security pricing create --name CloudPosture --tier Standard --subscription ${example ?? ''}`;
-    return [warning(evidence, remedy)];
+    const permissions = await context.facts.permissions();
+    const without = [...permissions].filter(([, held]) => !resourceReads.every((action) => allowsAction(held, action))).map(([id]) => id);
+    if (without.length === 0) return [ok(`The roles allow resources to be read in ${counted(permissions.size, 'subscription')}.`)];
+    const who = await identityOf(context);
+    const commands = without
+      .slice(0, 3)
+      .map((id) => `az role assignment create --assignee ${who} --role ${reader} --scope /subscriptions/${id}`);
+    return [
+      warning(
+        'tags-not-readable',
+        `Resources, and with them tags and regions, are not readable in ${counted(without.length, 'subscription')} of ${permissions.size}: ${listed(without)} (the roles there do not allow ${resourceReads[0] ?? ''}; Security Reader does not).`,
+        `Assign the role Reader (${reader}) beside Security Reader: Access control (IAM) › Add role assignment, or ${commands.join(' ; ')}${without.length > 3 ? ' …' : ''}`,
+        { follows: 'A run goes on; CIs of these resources get no host tags and no region.' },
+      ),
+    ];
   },
 };
-
-function paidPlans(reading: Extract<PlanReading, { plans: unknown }>): ReadonlySet<string> {
-  return new Set(reading.plans.filter(({ tier }) => tier.toLowerCase() !== 'free').map(({ name }) => name.toLowerCase()));
-}

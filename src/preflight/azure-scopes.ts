@@ -87,6 +87,9 @@ export function runScopesOf(scopes: ResolvedScopes): RunScope[] {
 
 export const azureScopes: Check = {
   id: 'azure.scopes',
+  area: 'Azure RBAC',
+  question: 'Does the application see the configured subscriptions and management groups?',
+  fixedBy: 'An Owner or User Access Administrator of the scope',
   needs: ['entra.sign-in'],
   run: async (context) => {
     const scopes = await context.facts.scopes();
@@ -99,7 +102,13 @@ export const azureScopes: Check = {
       ...emptyResults(scopes),
     ];
     if (scopes.unreadableRows > 0) {
-      results.push(warning(`${counted(scopes.unreadableRows, 'row')} of Azure's lists could not be understood and were left out.`, null));
+      results.push(
+        warning(
+          'rows-not-understood',
+          `${counted(scopes.unreadableRows, 'row')} of Azure's lists could not be understood and were left out.`,
+          null,
+        ),
+      );
     }
     if (results.length > 0) return results;
     const groups = scopes.managementGroups.length === 0 ? '' : ` below ${listed(scopes.managementGroups.map(({ id }) => id))}`;
@@ -114,7 +123,7 @@ function groupResults({ managementGroups }: ResolvedScopes, who: string): Result
   const names = refused.map(({ id }) => id);
   const evidence = `${counted(refused.length, 'management group')} of ${managementGroups.length} cannot be expanded: ${listed(names)}. ${first.refused.message}`;
   const remedy = `Check the names (the management group's ID, not its display name), then: ${securityReaderOn(names.map(managementGroupPath), who)}`;
-  return [refused.length === managementGroups.length ? blocking(evidence, remedy) : warning(evidence, remedy)];
+  return [(refused.length === managementGroups.length ? blocking : warning)('management-group-refused', evidence, remedy)];
 }
 
 export function managementGroupPath(id: string): string {
@@ -133,7 +142,7 @@ function invisibleResults({ subscriptions, visible }: ResolvedScopes, who: strin
     ids.map((id) => `/subscriptions/${id}`),
     who,
   )}`;
-  return [all ? blocking(evidence, remedy) : warning(evidence, remedy)];
+  return [(all ? blocking : warning)('not-visible', evidence, remedy)];
 }
 
 function disabledResults(subscriptions: readonly ResolvedSubscription[]): Result[] {
@@ -143,7 +152,7 @@ function disabledResults(subscriptions: readonly ResolvedSubscription[]): Result
   const evidence = `${counted(disabled.length, 'subscription')} not enabled and left out of this run: ${listed(names)}. Nothing of theirs will be closed.`;
   const remedy =
     'Reactivate them in the Azure portal (Subscriptions › the subscription › Reactivate), or take them out of the scope of the deployment.';
-  return [disabled.length === subscriptions.length ? blocking(evidence, remedy) : warning(evidence, remedy)];
+  return [(disabled.length === subscriptions.length ? blocking : warning)('disabled', evidence, remedy)];
 }
 
 function emptyResults({ subscriptions, managementGroups }: ResolvedScopes): Result[] {
@@ -151,6 +160,7 @@ function emptyResults({ subscriptions, managementGroups }: ResolvedScopes): Resu
   if (subscriptions.length > 0 || expanded.length === 0) return [];
   return [
     blocking(
+      'no-subscription',
       `There is no subscription below ${listed(expanded)}.`,
       'Name the management group that holds the subscriptions (az account management-group show --name <id> --expand --recurse), or list the subscriptions themselves.',
     ),

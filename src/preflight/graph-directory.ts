@@ -1,36 +1,59 @@
-/** What the app registration asks for and what was granted to it, where the application may read that (azure.md §2.3, step 3). */
+/** What the app registration asks for, what was granted to it, and when its credentials end, where the application may read that (azure.md §2.3, step 3). */
 import { isAnswer } from './results.ts';
 import type { PreflightInput } from './types.ts';
 import { incidentRoles, microsoftGraph, microsoftThreatProtection, windowsDefenderAtp } from './graph-permissions.ts';
 
-export interface DirectoryAnswer {
-  readonly verdict:
-    /** Requested as Scope only. */
-    | 'delegated'
-    /** Requested as Role, not granted. */
-    | 'no-consent'
-    /** Only another security API is requested; the permissions exist on Microsoft Graph alone. */
-    | 'wrong-resource'
-    | 'not-requested'
-    /** Granted: the token is older than the grant. */
-    | 'granted';
+export type Directory = NonNullable<PreflightInput['directory']>;
+
+/** The app registration, as its directory shows it. */
+export interface AppRegistration {
+  readonly requested: readonly RequestedAccess[];
+  readonly credentials: readonly AppCredential[];
 }
 
-type Directory = NonNullable<PreflightInput['directory']>;
+export interface RequestedAccess {
+  /** Application id of the API. */
+  readonly resource: string;
+  readonly id: string;
+  /** `Role` (application permission) or `Scope` (delegated). */
+  readonly type: string;
+}
 
-/**
- * Needs Application.Read.All, which few have. Undefined where the directory knows no such app registration (managed identities).
- * @throws SyncError `forbidden` where the permission is missing; everything else that Graph refuses
- */
-export async function readDirectory(directory: Directory, clientId: string, signal: AbortSignal): Promise<DirectoryAnswer | undefined> {
-  const query = { $filter: `appId eq '${clientId}'`, $select: 'appId,requiredResourceAccess' };
+export interface AppCredential {
+  readonly type: 'secret' | 'certificate';
+  readonly keyId: string;
+  readonly displayName: string;
+  /** The first three characters of a secret: never shown, only compared. */
+  readonly hint: string;
+  /** NaN where the directory does not say. */
+  readonly endsAtMs: number;
+}
+
+/** Needs Application.Read.All, which few have. Undefined where the directory knows no such app registration (managed identities). */
+export async function readAppRegistration(
+  directory: Directory,
+  clientId: string,
+  signal: AbortSignal,
+): Promise<AppRegistration | undefined> {
+  const query = { $filter: `appId eq '${clientId}'`, $select: 'appId,requiredResourceAccess,passwordCredentials,keyCredentials' };
   const [application] = await readAll(directory, { path: '/v1.0/applications', query }, signal);
   if (application === undefined) return undefined;
-  return { verdict: (await isGranted(directory, clientId, signal)) ? 'granted' : verdictOf(requestedOf(application)) };
+  const credentialsAt = (key: string, type: AppCredential['type']): AppCredential[] =>
+    listAt(application, key).map((entry) => ({
+      type,
+      keyId: textAt(entry, 'keyId'),
+      displayName: textAt(entry, 'displayName'),
+      hint: textAt(entry, 'hint'),
+      endsAtMs: Date.parse(textAt(entry, 'endDateTime')),
+    }));
+  return {
+    requested: requestedOf(application),
+    credentials: [...credentialsAt('passwordCredentials', 'secret'), ...credentialsAt('keyCredentials', 'certificate')],
+  };
 }
 
 /** The token carries no permission, so where grants are not readable the likelier answer is that there are none. */
-async function isGranted(directory: Directory, clientId: string, signal: AbortSignal): Promise<boolean> {
+export async function isGranted(directory: Directory, clientId: string, signal: AbortSignal): Promise<boolean> {
   const path = `/v1.0/servicePrincipals(appId='${encodeURIComponent(clientId)}')/appRoleAssignments`;
   try {
     const assignments = await readAll(directory, { path }, signal);
@@ -60,13 +83,7 @@ async function readAll(
   return items;
 }
 
-interface Requested {
-  readonly resource: string;
-  readonly id: string;
-  readonly type: string;
-}
-
-function requestedOf(application: unknown): readonly Requested[] {
+function requestedOf(application: unknown): readonly RequestedAccess[] {
   return listAt(application, 'requiredResourceAccess').flatMap((resource) =>
     listAt(resource, 'resourceAccess').map((access) => ({
       resource: textAt(resource, 'resourceAppId'),
@@ -76,12 +93,22 @@ function requestedOf(application: unknown): readonly Requested[] {
   );
 }
 
-function verdictOf(requested: readonly Requested[]): DirectoryAnswer['verdict'] {
+/** What of the registration explains that a token carries no permission on incidents. */
+export type RequestedWhat =
+  /** Requested as Scope only. */
+  | 'delegated-only'
+  /** Requested as Role, not granted. */
+  | 'no-consent'
+  /** Only another security API is requested; the permissions exist on Microsoft Graph alone. */
+  | 'wrong-resource'
+  | 'not-requested';
+
+export function requestedWhat({ requested }: AppRegistration): RequestedWhat {
   const onGraph = requested.filter(({ resource }) => resource === microsoftGraph);
   const has = (type: string, id: (permission: (typeof incidentRoles)[number]) => string): boolean =>
     onGraph.some((entry) => entry.type === type && incidentRoles.some((permission) => id(permission) === entry.id));
   if (has('Role', ({ role }) => role)) return 'no-consent';
-  if (has('Scope', ({ scope }) => scope)) return 'delegated';
+  if (has('Scope', ({ scope }) => scope)) return 'delegated-only';
   return requested.some(({ resource }) => otherSecurityApis.has(resource)) ? 'wrong-resource' : 'not-requested';
 }
 

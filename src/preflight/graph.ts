@@ -3,13 +3,24 @@
  * carries no permission at all, which is what the sentence "Missing required roles" hides.
  */
 import { decodeClaims, type IncidentsProbe, type TokenClaims } from '../azure/index.ts';
-import { readDirectory, type DirectoryAnswer } from './graph-directory.ts';
+import { isGranted, requestedWhat, type RequestedWhat } from './graph-directory.ts';
 import { incidentRoles, microsoftGraph } from './graph-permissions.ts';
-import { blocking, isAnswer, ok } from './results.ts';
+import { blocking, ok } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
 export const graphIncidentPermissions: Check = {
   id: 'graph.incident-permissions',
+  area: 'Graph permissions',
+  question: 'May the application read security incidents?',
+  fixedBy: 'A Global Administrator or Privileged Role Administrator',
+  permissions: [
+    {
+      feature: 'security incidents (incidents: true)',
+      system: 'Microsoft Graph',
+      permission: 'SecurityIncident.Read.All (45cc0394-e837-488b-a098-1918f48d186c), Application permission',
+      where: 'the app registration, with admin consent',
+    },
+  ],
   needs: ['entra.sign-in'],
   applies: ({ deployment }) => deployment.incidents,
   run: async (context) => {
@@ -49,10 +60,24 @@ async function explain(
   probe: Extract<IncidentsProbe, { verdict: 'missing-roles' }>,
 ): Promise<Result> {
   const clientId = context.deployment.azure.clientId ?? claims?.applicationId ?? '<clientId>';
-  const directory = await askDirectory(context, clientId);
+  const cause = await causeFor(context, clientId);
   const said = `Microsoft Graph answers 403 to /v1.0/security/incidents: "Missing application roles. API required roles: ${probe.required.join(',')}, application roles: ${probe.held.join(',')}."`;
   const token = tokenSentence(claims, probe);
-  return blocking(`${verdictSentence(directory, claims)} ${token} ${said}`, remedyOf(clientId, directory));
+  const words = cause === 'token-older-than-grant' ? { fixedBy: 'Nobody: it passes' } : {};
+  return blocking(cause, `${sentenceOf(cause, claims)} ${token} ${said}`, remedyOf(clientId, cause), words);
+}
+
+type Cause =
+  | RequestedWhat
+  /** Granted: the token is older than the grant. */
+  | 'token-older-than-grant'
+  /** The application may not read its own registration, which is the usual case and no fault. */
+  | 'no-role-in-token';
+
+async function causeFor({ facts, directory, signal }: CheckContext, clientId: string): Promise<Cause> {
+  const registration = await facts.appRegistration();
+  if (registration === undefined || directory === undefined) return 'no-role-in-token';
+  return (await isGranted(directory, clientId, signal)) ? 'token-older-than-grant' : requestedWhat(registration);
 }
 
 /** What the token itself shows: no `roles` claim is the mark of the mistake. */
@@ -64,9 +89,9 @@ function tokenSentence(claims: TokenClaims | undefined, probe: { readonly held: 
   return `The Microsoft Graph token was issued, but carries no application permission (no roles claim): neither ${wanted.join(' nor ')}.`;
 }
 
-function verdictSentence(directory: DirectoryAnswer | undefined, claims: TokenClaims | undefined): string {
-  switch (directory?.verdict) {
-    case 'delegated':
+function sentenceOf(cause: Cause, claims: TokenClaims | undefined): string {
+  switch (cause) {
+    case 'delegated-only':
       return `Delegated instead of Application: the app registration requests ${wantedWithIds} as Delegated (Scope), which a service without a signed-in user cannot use.`;
     case 'no-consent':
       return `No admin consent: the app registration requests the Application permissions ${wantedWithIds}, but nobody has granted them.`;
@@ -74,35 +99,24 @@ function verdictSentence(directory: DirectoryAnswer | undefined, claims: TokenCl
       return 'Wrong API: the permissions were added on WindowsDefenderATP or another API, and these exist on Microsoft Graph only.';
     case 'not-requested':
       return 'Not requested: the app registration does not ask for either permission.';
-    case 'granted':
+    case 'token-older-than-grant':
       return 'The Application permission is granted, but tokens do not carry it yet: the grant is younger than the token.';
-    case undefined:
+    case 'no-role-in-token':
       return (claims?.roles.length ?? 0) > 0
         ? 'The permission was never added as Application, or its admin consent is missing.'
         : `Delegated instead of Application, or no admin consent, for ${wantedWithIds} (which of the two cannot be told: the application may not read its own registration).`;
   }
 }
 
-function remedyOf(clientId: string, directory: DirectoryAnswer | undefined): string {
-  if (directory?.verdict === 'granted') {
+function remedyOf(clientId: string, cause: Cause): string {
+  if (cause === 'token-older-than-grant') {
     return 'Wait some minutes until Entra issues tokens with it (an hour at most), then check again: defender-sync doctor.';
   }
   const page = `Entra admin centre › App registrations › ${clientId} › API permissions`;
   const consent = `az ad app permission admin-consent --id ${clientId}`;
-  if (directory?.verdict === 'no-consent') {
+  if (cause === 'no-consent') {
     return `A Global Administrator or Privileged Role Administrator opens ${page} › Grant admin consent, until both ${wanted.join(' and ')} show a green check; or: ${consent}`;
   }
   const add = `az ad app permission add --id ${clientId} --api ${microsoftGraph} --api-permissions ${incidentRoles.map(({ role }) => `${role}=Role`).join(' ')}`;
   return `1. ${page}: remove SecurityIncident entries of type Delegated. 2. Add a permission › Microsoft Graph (not WindowsDefenderATP) › Application permissions: ${wanted.join(', ')}. 3. A Global or Privileged Role Administrator: Grant admin consent, until both show a green check. Or by command, the ids in the same order: ${add} && ${consent}`;
-}
-
-/** Undefined where the application may not read the directory, which is the usual case and no fault. */
-async function askDirectory(context: CheckContext, clientId: string): Promise<DirectoryAnswer | undefined> {
-  if (context.directory === undefined) return undefined;
-  try {
-    return await readDirectory(context.directory, clientId, context.signal);
-  } catch (error) {
-    if (!isAnswer(error)) throw error;
-    return undefined;
-  }
 }

@@ -13,21 +13,30 @@ const reset = '\u001b[0m';
 const width = Math.max(...Object.values(labels).map(({ label }) => label.length));
 const indent = ' '.repeat(width + 2);
 
-/** One finding is two to three lines: verdict and id, what was seen, what to do. Ends without a line break. */
-export function renderFindings(findings: readonly Finding[], { colours }: { readonly colours: boolean }): string {
+/** What of a finding is shown; findings of older runs do not say what follows, and who can fix it. */
+type Shown = Pick<Finding, 'check' | 'verdict' | 'evidence' | 'remedy'> & Partial<Pick<Finding, 'follows' | 'fixedBy'>>;
+
+/** One finding is two to four lines: verdict and id, what was seen, what follows, what to do by whom. Ends without a line break. */
+export function renderFindings(findings: readonly Shown[], { colours }: { readonly colours: boolean }): string {
   const sorted = verdictsBySeverity.flatMap((verdict) => findings.filter((finding) => finding.verdict === verdict));
   return [...sorted.map((finding) => renderOne(finding, colours)), summary(findings)].join('\n');
 }
 
-function renderOne({ check, verdict, evidence, remedy }: Finding, colours: boolean): string {
+function renderOne({ check, verdict, evidence, follows, fixedBy, remedy }: Shown, colours: boolean): string {
   const { label, colour } = labels[verdict];
   const padded = label.padEnd(width);
   const head = `${colours ? `${colour}${padded}${reset}` : padded}  ${check}`;
   if (verdict === 'ok') return `${head}: ${oneLine(evidence)}`;
-  return [head, `${indent}${oneLine(evidence)}`, ...(remedy === null ? [] : [`${indent}→ ${oneLine(remedy)}`])].join('\n');
+  const who = fixedBy ? `${fixedBy}: ` : '';
+  return [
+    head,
+    `${indent}${oneLine(evidence)}`,
+    ...(follows ? [`${indent}${oneLine(follows)}`] : []),
+    ...(remedy === null ? [] : [`${indent}→ ${oneLine(who + remedy)}`]),
+  ].join('\n');
 }
 
-function summary(findings: readonly Finding[]): string {
+function summary(findings: readonly Shown[]): string {
   const counts = verdictsBySeverity
     .map((verdict) => ({ verdict, count: findings.filter((finding) => finding.verdict === verdict).length }))
     .filter(({ count }) => count > 0)

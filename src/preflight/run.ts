@@ -3,12 +3,13 @@ import type { RunScope } from '../ledger/index.ts';
 import { runScopesOf } from './azure-scopes.ts';
 import { catalogue } from './catalogue.ts';
 import { createFacts } from './facts.ts';
-import { isAnswer, notChecked, resultOfError, worstOf } from './results.ts';
+import { findingOf, isAnswer, mayPass, noAnswerNow, notChecked, resultOfError, worstOf } from './results.ts';
 import type { Check, CheckContext, Finding, PreflightInput, PreflightResult, Result } from './types.ts';
 
 /**
  * All checks, those that do not need each other at the same time.
- * @throws SyncError `throttled`, `transient`, `outcome-unknown`, `fenced-out`: nothing can be said now; the signal's reason when aborted
+ * @throws SyncError `throttled`, `transient`, `outcome-unknown`: nothing can be said now, and that is not to be reported; `fenced-out`;
+ * the signal's reason when aborted
  */
 export async function runPreflight(input: PreflightInput, checks: readonly Check[] = catalogue): Promise<PreflightResult> {
   const stop = new AbortController();
@@ -19,7 +20,7 @@ export async function runPreflight(input: PreflightInput, checks: readonly Check
   const running = applying.map(async (check): Promise<readonly Finding[]> => {
     const results = runCheck(check, context, started, input.onCheck);
     started.set(check.id, results);
-    return findingsOf(check, await results);
+    return (await results).map((result) => findingOf(check, result));
   });
   try {
     const findings = await Promise.all(running);
@@ -43,7 +44,7 @@ async function runCheck(
   for (const need of check.needs) {
     const needed = await started.get(need);
     const verdict = worstOf((needed ?? []).map((result) => result.verdict));
-    const notRun = (needed ?? []).some((result) => result.verdict === 'not-checked');
+    const notRun = (needed ?? []).some((result) => result.verdict === 'not-checked' || result.cause === noAnswerNow);
     if (verdict === 'blocking' || notRun) unmet.push(need);
   }
   if (unmet.length > 0) return [notChecked(`Not checked, because ${unmet.join(' and ')} has to be right first.`)];
@@ -52,17 +53,8 @@ async function runCheck(
   try {
     return await check.run(context);
   } catch (error) {
-    return [resultOfError(error, check.whenRefused)];
+    return [resultOfError(error, check.whenRefused, context.passing)];
   }
-}
-
-function findingsOf(check: Check, results: readonly Result[]): Finding[] {
-  return results.map(({ verdict, evidence, remedy, about }) => ({
-    check: about === undefined ? check.id : `${check.id}.${about}`,
-    verdict,
-    evidence,
-    remedy,
-  }));
 }
 
 /** No scopes where they cannot be known: then a check says why, and blocks. */
@@ -71,7 +63,7 @@ async function scopesOf(context: CheckContext): Promise<readonly RunScope[]> {
   try {
     return runScopesOf(await context.facts.scopes());
   } catch (error) {
-    if (!isAnswer(error)) throw error;
+    if (!isAnswer(error) && !(context.passing === 'report' && mayPass(error))) throw error;
     return [];
   }
 }

@@ -23,6 +23,18 @@ const sample: CiRequest = {
   },
 };
 
+const sampleImage: CiRequest = {
+  key: 'image:preflight' as CiKey,
+  identity: { type: 'image', digest: `sha256:${'0'.repeat(64)}`, name: 'registry.example/preflight' },
+};
+
+/** What a run sends for one cloud resource, its hosts, and one image: the columns by class. */
+export function columnsSent(): ReadonlyMap<string, readonly string[]> {
+  const { payloads } = buildIrePayloads([sample, sampleImage], { dataSource: '' });
+  const items = payloads.flatMap(({ payload }) => payload.items);
+  return new Map(items.map(({ className, values }) => [className, Object.keys(values)]));
+}
+
 /** Outcomes of the account, its datacenter and the resource. @throws SyncError as reads do */
 export async function dryRun(client: ServiceNowClient, dataSource: string, signal: AbortSignal): Promise<readonly IreOutcome[]> {
   const { payloads } = buildIrePayloads([sample], { dataSource });

@@ -1,7 +1,7 @@
 /** What would be refused is named before the first write, wherever it can be known without one (servicenow.md §5.2). */
 import type { SysId, TableSpec } from '../model.ts';
-import { classifyWrite, rightTo, type ServiceNowClient } from '../servicenow/index.ts';
-import { counted, isAnswer, ok, warning } from './results.ts';
+import { classifyWrite, rightTo, writeRights, type ServiceNowClient, type WriteRight } from '../servicenow/index.ts';
+import { blocking, counted, isAnswer, ok, warning } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
 export type Proof = 'allowed' | 'denied' | 'unknown';
@@ -44,7 +44,16 @@ function trialOf(table: string, answer: Parameters<typeof classifyWrite>[0]): Wr
 
 export const serviceNowWrites: Check = {
   id: 'servicenow.writes',
-  needs: ['servicenow.roles'],
+  area: 'ServiceNow write',
+  question: 'Do the tables take updates?',
+  fixedBy: 'A ServiceNow administrator',
+  permissions: Object.values<WriteRight>(writeRights).map(({ feature, roles }) => ({
+    feature,
+    system: 'ServiceNow',
+    permission: roles.join(' or '),
+    where: 'the integration user',
+  })),
+  needs: ['servicenow.sign-in'],
   whenRefused: 'not-readable',
   run: async (context) => {
     const trials = await context.facts.writeTrials();
@@ -61,9 +70,12 @@ export const serviceNowWrites: Check = {
   },
 };
 
+/** What the sync cannot do without would park the run at its first change: it is said before (activities/table-refusal.ts). */
 function refused({ name, traffic }: TableSpec, remedy: string | null): Result {
-  const what = traffic === 'data' ? 'its changed records will be parked' : "this part of the engine's own records will be missing";
-  return { ...warning(`${name} refuses updates (a try without effect was answered with 403): ${what}.`, remedy), about: name };
+  const evidence = `${name} refuses updates (a try without effect was answered with 403).`;
+  if (rightTo(name)?.indispensable === true) return { ...blocking('update-refused', evidence, remedy), about: name };
+  const what = traffic === 'data' ? 'its changed records are parked' : "this part of the engine's own records is missing";
+  return { ...warning('update-refused', evidence, remedy, { follows: `A run goes on; ${what}.` }), about: name };
 }
 
 /** Undefined where no role row is readable. */
@@ -80,5 +92,5 @@ async function heldRoles({ facts }: CheckContext): Promise<readonly string[] | u
 /** A right whose roles are missing is one finding of `servicenow.roles`, whatever number of tables hangs on it. */
 function isNamedByRoles(table: string, held: readonly string[] | undefined): boolean {
   const right = rightTo(table);
-  return right !== undefined && !right.roles.some((role) => held?.includes(role));
+  return right !== undefined && !right.roles.some((role) => held?.includes(role)) && held?.includes('admin') !== true;
 }

@@ -1,6 +1,7 @@
-/** Attachments of records, to see whether they pile up on data sources (servicenow.md §6). Never deletes. */
+/** Attachments of records, to see whether they pile up on data sources (servicenow.md §6), and to delete single ones on command. */
 import type { SysId } from '../model.ts';
 import type { AggregateApi } from './aggregate.ts';
+import type { Send } from './http.ts';
 import { query, splitByBytes } from './query.ts';
 import { valueOf, type TableApi } from './table.ts';
 
@@ -18,9 +19,20 @@ export interface AttachmentApi {
   countPerRecord(tableName: string, sysIds: readonly SysId[], signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** Attachments of one record. */
   list(tableName: string, sysId: SysId, signal?: AbortSignal): Promise<readonly Attachment[]>;
+  /**
+   * Deletes one attachment, for good. `gone`: it was not there any more, or is not readable (the instance does not say which).
+   * @throws SyncError `forbidden` when the user may not; `outcome-unknown` when it may or may not have been deleted
+   */
+  remove(sysId: SysId, signal?: AbortSignal): Promise<'deleted' | 'gone'>;
 }
 
-export function createAttachmentApi({ table, aggregate }: { readonly table: TableApi; readonly aggregate: AggregateApi }): AttachmentApi {
+interface AttachmentDependencies {
+  readonly table: TableApi;
+  readonly aggregate: AggregateApi;
+  readonly send: Send;
+}
+
+export function createAttachmentApi({ table, aggregate, send }: AttachmentDependencies): AttachmentApi {
   return {
     countPerRecord: async (tableName, sysIds, signal) => {
       const counts = new Map<string, number>();
@@ -46,6 +58,11 @@ export function createAttachmentApi({ table, aggregate }: { readonly table: Tabl
         });
       }
       return found;
+    },
+    remove: async (sysId, signal) => {
+      const path = `/api/now/attachment/${encodeURIComponent(sysId)}`;
+      const answer = await send({ method: 'DELETE', path, kind: 'serviceNowBookkeeping', effect: 'write', alsoFine: [404], signal });
+      return answer.status === 404 ? 'gone' : 'deleted';
     },
   };
 }

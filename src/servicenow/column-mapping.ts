@@ -27,6 +27,11 @@ export interface Shaped {
   readonly dropped: readonly Dropped[];
 }
 
+/** Whether the feature that a table belongs to is not installed on the instance (model.ts, `onlyWith`). */
+export function isFeatureAbsent({ onlyWith }: TableSpec, { tables }: Pick<InstanceDictionary, 'tables'>): boolean {
+  return onlyWith !== undefined && tables[onlyWith]?.state === 'absent';
+}
+
 export interface MappedTable {
   readonly name: string;
   readonly state: DictionaryTable['state'];

@@ -19,6 +19,14 @@ export function readFailure(body: unknown): Failure {
   return { message: '', detail: '' };
 }
 
+/** How every refusal of an instance looks: flat at its token endpoint, else with a status. Anything else was said by somebody else. */
+export function isInstanceFailure(body: unknown): boolean {
+  return isObject(body) && (typeof body['error'] === 'string' || body['status'] === 'failure');
+}
+
+/** Code of a refusal that no instance says so. */
+export const notServiceNow = 'not-servicenow';
+
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
@@ -50,12 +58,15 @@ export function refusalOf({ message, detail }: Failure, secrets: readonly string
   if (/unique key violation|duplicate key|duplicate entry/i.test(said)) {
     return { kind: 'duplicate', reason, remedy: duplicateRemedy(attempt) };
   }
-  if (/unscoped api/i.test(said)) {
+  if (/unscoped api|required api access scope/i.test(said)) {
+    const scope = /api access scope: (.{1,100})$/i.exec(reason)?.[1];
     return {
       kind: 'oauth-scope',
       reason,
       remedy:
-        'Add a REST API Auth Scope for this API and method to the OAuth client (System OAuth › Application Registry), or use a client that is not securely scoped.',
+        scope === undefined
+          ? 'Add a REST API Auth Scope for this API and method to the OAuth client (System OAuth › Application Registry), or use a client that is not securely scoped.'
+          : `Add the auth scope "${scope}" to the OAuth client (System OAuth › Application Registry › the client › Auth Scopes).`,
     };
   }
   if (/API level ACL/i.test(said)) {
@@ -107,7 +118,8 @@ export function answerError(answer: HttpAnswer, body: unknown, { what, effect, s
   }
   if (status >= 500) return serverError(answer, effect, facts, message, said);
   const { kind, code, remedy } = clientError(status, failure, secrets);
-  return new SyncError({ ...facts, kind, code, remedy, message });
+  const stranger = status === 401 && !isInstanceFailure(body) ? notServiceNow : undefined;
+  return new SyncError({ ...facts, kind, code: stranger ?? code, remedy, message });
 }
 
 /** Casts the answer of one item of a Batch that was refused (a status from 400 to 499). @param what "POST /api/now/identifyreconcile" */
@@ -129,6 +141,17 @@ export function throttleMs(answer: HttpAnswer): number {
 
 function serverError(answer: HttpAnswer, effect: Effect, facts: Partial<FailureFacts>, message: string, said: string): SyncError {
   const code = isQuotaCancel(`${said} ${answer.text.slice(-2_000)}`) ? 'transaction-cancelled' : undefined;
+  // No maintenance page was recorded; a web page with this status stands in front of the instance, or in its place.
+  if (answer.status === 503 && isHtml(answer)) {
+    return new SyncError({
+      ...facts,
+      code: 'maintenance',
+      kind: 'transient',
+      message: 'The instance is not in service: it answers with a web page and status 503, as during maintenance or an upgrade.',
+      remedy: 'Wait until it is over (the instance shows its page to a browser, too); nothing has to be changed.',
+      retryAfterMs: retryAfterMs(answer.header('retry-after')),
+    });
+  }
   // 503 is said before any work is done; the others may come from a server that finished after its gateway gave up.
   const kind = effect === 'write' && answer.status !== 503 ? 'outcome-unknown' : 'transient';
   return new SyncError({ ...facts, code, kind, message, retryAfterMs: retryAfterMs(answer.header('retry-after')) });
@@ -197,12 +220,24 @@ export function transportError(error: unknown, { what, effect }: Pick<RequestFac
       return new SyncError({
         ...facts,
         kind: 'misconfigured',
-        message: `The TLS certificate of ${error.host} is not trusted.`,
+        message: `The TLS certificate of ${error.host} is not trusted${error.code === undefined ? '' : ` (${error.code})`}.`,
         remedy:
           'If a private authority signed it, name its PEM file as caFile in the configuration; otherwise find out who answers at that address.',
       });
     case 'not-connected':
-      return new SyncError({ ...facts, kind: 'transient', message: `${what}: no connection to ${error.host}.` });
+      return new SyncError({
+        ...facts,
+        kind: 'transient',
+        message: `${what}: no connection to ${error.host}${error.code === undefined ? '' : ` (${error.code})`}.`,
+        remedy: `Compare the URL of the instance in the configuration with the one in a browser; then look at name resolution, firewall and proxy between here and ${error.host}.`,
+      });
+    case 'held-back':
+      return new SyncError({
+        ...facts,
+        kind: 'outcome-unknown',
+        code: 'held-back',
+        message: `${what} was not sent: this process stood still before it could, and somebody else may have taken over.`,
+      });
     case 'too-large':
       return lostAnswer(effect, { ...facts, code: 'too-large' }, `${what}: the answer is larger than the cap`);
     case 'connection-lost':
@@ -222,15 +257,22 @@ function lostAnswer(effect: Effect, facts: Partial<FailureFacts>, because: strin
 export function unreadableAnswer(answer: HttpAnswer, { what, effect }: Pick<RequestFacts, 'what' | 'effect'>): SyncError {
   const facts = { service: 'servicenow', status: answer.status, requestId: requestIdOf(answer) } as const;
   if (isHtml(answer)) {
-    const hibernating = /instance-hibernating-page|instance hibernating|instance is hibernating/i.test(answer.text);
+    if (/instance-hibernating-page|instance hibernating|instance is hibernating/i.test(answer.text)) {
+      return new SyncError({
+        ...facts,
+        // Whatever was sent reached nobody, and will once somebody has woken the instance.
+        kind: 'transient',
+        code: 'hibernating',
+        message: 'The instance hibernates: it answers every request with its sleeping page.',
+        remedy: 'Sign in to developer.servicenow.com and choose Wake instance; it takes some minutes.',
+      });
+    }
     return new SyncError({
       ...facts,
       kind: 'malformed-answer',
-      code: hibernating ? 'hibernating' : 'html',
-      message: hibernating ? `${what}: the instance hibernates.` : `${what} was answered with a web page instead of JSON.`,
-      remedy: hibernating
-        ? 'Sign in to developer.servicenow.com and choose Wake instance; it takes some minutes.'
-        : 'Check the URL of the instance and what stands between here and it (sign-on page, proxy, maintenance).',
+      code: 'html',
+      message: `${what} was answered with a web page instead of JSON.`,
+      remedy: 'Check the URL of the instance and what stands between here and it (sign-on page, proxy, maintenance).',
     });
   }
   if (isQuotaCancel(answer.text.slice(-4_000))) {

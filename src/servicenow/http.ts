@@ -3,10 +3,11 @@ import { SyncError } from '../errors.ts';
 import type { CallKind, Gate } from '../model.ts';
 import { answerError, throttleMs, transportError, unreadableAnswer, type Effect, type RequestFacts } from './errors.ts';
 import type { Authorizer } from './oauth.ts';
+import type { RateLimitBook } from './rate-limits.ts';
 import type { HttpAnswer, Transport } from '../transport.ts';
 
 export interface ServiceNowRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Absolute path, already escaped, without a query. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>> | undefined;
@@ -20,9 +21,11 @@ export interface ServiceNowRequest {
   readonly alsoFine?: readonly number[] | undefined;
   /**
    * Called with the slot in hand, directly before the request goes out, and again before it is repeated with a fresh token.
-   * When it throws, nothing is sent.
+   * When it throws, nothing is sent; neither when the request cannot leave soon after (`Timeouts.leaveMs`), because the process stood
+   * still meanwhile: that ends as `outcome-unknown`, as whoever has taken over by then sees it.
    */
   readonly beforeSend?: (() => Promise<void>) | undefined;
+  /** Ends the wait for a slot, and a request that is under way; one with `beforeSend` is waited for once it is under way. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -41,9 +44,11 @@ export interface Timeouts {
   readonly requestMs: number;
   /** Batch: the platform cancels after 30 s (default 45,000). */
   readonly batchMs: number;
+  /** How long after the call of `beforeSend` a request may still leave (default 15,000). */
+  readonly leaveMs: number;
 }
 
-export const defaultTimeouts: Timeouts = { requestMs: 75_000, batchMs: 45_000 };
+export const defaultTimeouts: Timeouts = { requestMs: 75_000, batchMs: 45_000, leaveMs: 15_000 };
 /** Above 8,192 bytes of URL the instance answers 414. */
 const maxUrlBytes = 8_000;
 
@@ -54,6 +59,8 @@ export interface SendOptions {
   readonly authorizer: Authorizer;
   readonly gate: Gate;
   readonly timeouts: Timeouts;
+  /** Told what each answer says of the rule that counts its requests. */
+  readonly rateLimits?: RateLimitBook | undefined;
 }
 
 export function createSend(options: SendOptions): Send {
@@ -67,6 +74,8 @@ export function createSend(options: SendOptions): Send {
         return await gate.pass(
           request.kind,
           async (signal) => {
+            signal.throwIfAborted();
+            const mayLeave = request.beforeSend && within(options.timeouts.leaveMs);
             await request.beforeSend?.();
             const answer = await transport.send({
               method: request.method,
@@ -74,8 +83,11 @@ export function createSend(options: SendOptions): Send {
               headers: headersOf(authorization, body),
               body,
               timeoutMs: request.timeoutMs ?? options.timeouts.requestMs,
-              signal,
+              // Given up, it would be carried out all the same, and nobody would know.
+              signal: request.beforeSend === undefined ? signal : undefined,
+              mayLeave,
             });
+            options.rateLimits?.note(request, answer);
             // With the slot still in hand: nobody who waits for it may send before the time.
             if (answer.status === 429) await gate.holdBack(throttleMs(answer));
             return answer;
@@ -94,6 +106,12 @@ export function createSend(options: SendOptions): Send {
     }
     return readAnswer(answer, { what, effect: request.effect, secrets: authorizer.secrets }, request.alsoFine ?? []);
   };
+}
+
+/** True for so long. By both clocks: one stands still while the machine sleeps, the other may be put right. */
+function within(timeMs: number): () => boolean {
+  const [startedMs, startedAtMs] = [performance.now(), Date.now()];
+  return () => Math.max(performance.now() - startedMs, Date.now() - startedAtMs) < timeMs;
 }
 
 function readAnswer(answer: HttpAnswer, facts: RequestFacts, alsoFine: readonly number[]): ServiceNowAnswer {

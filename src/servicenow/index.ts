@@ -9,6 +9,8 @@ import { probeDictionary, type InstanceDictionary } from './dictionary.ts';
 import { createSend, defaultTimeouts, type Timeouts } from './http.ts';
 import { createIdentifyReconcileApi, type IdentifyReconcileApi } from './identify-reconcile.ts';
 import { createAuthorizer, type ServiceNowAuth } from './oauth.ts';
+import { createRateLimitBook, type RateLimit } from './rate-limits.ts';
+import { createReachApi, type ReachApi } from './reach.ts';
 import { createPropertiesApi, type PropertiesApi } from './properties.ts';
 import { createRolesApi, type RolesApi } from './roles.ts';
 import { createTableApi, type TableApi } from './table.ts';
@@ -32,6 +34,7 @@ export {
 export {
   cutKey,
   cutText,
+  isFeatureAbsent,
   mapTable,
   type Dropped,
   type MappedTable,
@@ -40,8 +43,20 @@ export {
   type Shaped,
 } from './column-mapping.ts';
 export type { Choice, DictionaryColumn, DictionaryTable, InstanceDictionary } from './dictionary.ts';
-export { itemError, refusalOf, type Refusal } from './errors.ts';
+export { itemError, notServiceNow, refusalOf, type Refusal } from './errors.ts';
 export type { Timeouts } from './http.ts';
+export {
+  engineName,
+  hasColumns,
+  integrationTables,
+  readDataSources,
+  readIntegrations,
+  readPluginScopes,
+  type DataSources,
+  type Integration,
+  type IntegrationDataSource,
+  type PluginScope,
+} from './integration-records.ts';
 export {
   ireBatchItem,
   readIreAnswer,
@@ -57,6 +72,8 @@ export {
 export type { ServiceNowAuth } from './oauth.ts';
 export { encodedBytes, isQueryable, query, splitByBytes, type Query } from './query.ts';
 export { notKeptRemedy, undoneRemedy, type Attempt } from './remedies.ts';
+export type { RateLimit } from './rate-limits.ts';
+export type { ApiReach, ReachApi, SignInDiagnosis } from './reach.ts';
 export type { PropertiesApi } from './properties.ts';
 export type { InstanceUser, IntegrationRecord, RolesApi, UserRoles } from './roles.ts';
 export { sameOnInstance, type NotKept } from './stored-values.ts';
@@ -89,6 +106,10 @@ export interface ServiceNowClient {
   readonly attachments: AttachmentApi;
   readonly roles: RolesApi;
   readonly properties: PropertiesApi;
+  /** Which APIs let us in, and what a refused sign-in is due to. */
+  readonly reach: ReachApi;
+  /** The rate-limit rules that have counted requests of this connection, one per API and method. */
+  rateLimits(): readonly RateLimit[];
   /** Reads the definitions of the given tables. */
   probeDictionary(tables: readonly string[], signal?: AbortSignal): Promise<InstanceDictionary>;
   /** The same client, allowed to use the columns of this dictionary; without one only the platform's own tables can be used. */
@@ -121,8 +142,9 @@ export function createServiceNowConnection(options: ServiceNowConnectionOptions)
   const transport = createTransport({ caFile: options.caFile, maxAnswerBytes });
   const authorizer = createAuthorizer({ url: url.origin, auth: options.auth, transport, nowMs: options.nowMs });
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
+  const rateLimits = createRateLimitBook();
   const through = (gate: Gate, dictionary?: InstanceDictionary): ServiceNowClient => {
-    const send = createSend({ url: url.origin, transport, authorizer, gate, timeouts });
+    const send = createSend({ url: url.origin, transport, authorizer, gate, timeouts, rateLimits });
     const checkColumns = createColumnCheck(dictionary);
     const table = createTableApi({ send, checkColumns });
     const batch = createBatchApi({ send, timeouts, gate });
@@ -132,9 +154,11 @@ export function createServiceNowConnection(options: ServiceNowConnectionOptions)
       batch,
       aggregate,
       identifyReconcile: createIdentifyReconcileApi({ send }),
-      attachments: createAttachmentApi({ table, aggregate }),
+      attachments: createAttachmentApi({ table, aggregate, send }),
       roles: createRolesApi(table),
       properties: createPropertiesApi(table),
+      reach: createReachApi({ url: url.origin, auth: options.auth, transport, gate, timeouts, send }),
+      rateLimits: () => rateLimits.seen(),
       probeDictionary: (tables, signal) => probeDictionary(tables, { table, batch }, signal),
       withDictionary: (known) => through(gate, known),
     };

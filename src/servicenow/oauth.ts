@@ -1,7 +1,16 @@
 /** How requests are authorised: OAuth with one token request in flight, or basic authentication (servicenow.md §5.7). */
 import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
-import { answerError, readFailure, requestIdOf, throttleMs, transportError, unreadableAnswer } from './errors.ts';
+import {
+  answerError,
+  isInstanceFailure,
+  notServiceNow,
+  readFailure,
+  requestIdOf,
+  throttleMs,
+  transportError,
+  unreadableAnswer,
+} from './errors.ts';
 import { isObject, vendorSentence, type HttpAnswer, type Transport } from '../transport.ts';
 
 export type ServiceNowAuth =
@@ -13,7 +22,9 @@ export type ServiceNowAuth =
       readonly userName: string;
       readonly password: string;
     }
-  | { readonly type: 'basic'; readonly userName: string; readonly password: string };
+  | { readonly type: 'basic'; readonly userName: string; readonly password: string }
+  /** A secret that is not where it should be; `problem` is what every request gets. */
+  | { readonly type: 'unreadable'; readonly problem: SyncError };
 
 export interface AuthorizeOptions {
   readonly gate: Gate;
@@ -44,12 +55,13 @@ export interface AuthorizerOptions {
 /** Keep one for the life of the worker: it holds the token. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { auth } = options;
+  if (auth.type === 'unreadable') return { renewable: false, secrets: [], authorize: () => Promise.reject(auth.problem) };
   if (auth.type !== 'basic') return createOAuth(options, auth);
   const header = `Basic ${Buffer.from(`${auth.userName}:${auth.password}`, 'utf8').toString('base64')}`;
   return { renewable: false, secrets: [auth.password, header.slice(6)], authorize: () => Promise.resolve(header) };
 }
 
-type OAuth = Exclude<ServiceNowAuth, { type: 'basic' }>;
+type OAuth = Exclude<ServiceNowAuth, { type: 'basic' | 'unreadable' }>;
 
 function secretsOf(auth: OAuth): string[] {
   return auth.type === 'password' ? [auth.clientSecret, auth.password] : [auth.clientSecret];
@@ -201,7 +213,7 @@ function refusedToken(answer: HttpAnswer, body: unknown, auth: OAuth): SyncError
     kind: 'unauthenticated',
     service: 'servicenow',
     status: answer.status,
-    code: message === '' ? undefined : vendorSentence(message, secretsOf(auth)),
+    code: !isInstanceFailure(body) ? notServiceNow : message === '' ? undefined : vendorSentence(message, secretsOf(auth)),
     requestId: requestIdOf(answer),
     message: `The instance gave no token to OAuth client ${auth.clientId}${said === '' ? '.' : `: ${said}.`}`,
     remedy: `The usual causes, most likely first: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`,

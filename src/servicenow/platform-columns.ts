@@ -19,6 +19,9 @@ export const platformColumns: Readonly<Record<string, ReadonlySet<string>>> = {
     'column_label',
   ]),
   sys_choice: new Set([...every, 'name', 'element', 'value', 'label', 'language', 'inactive']),
+  cmdb_identifier: new Set([...every, 'name', 'applies_to', 'active', 'independent']),
+  cmdb_identifier_entry: new Set([...every, 'identifier', 'attributes', 'active', 'order']),
+  sys_rate_limit_rules: new Set([...every, 'name', 'active', 'request_limit']),
   cmdb_related_entry: new Set([...every, 'table', 'identifier', 'identifier.applies_to', 'referenced_field']),
   sys_user: new Set([
     ...every,
@@ -33,5 +36,6 @@ export const platformColumns: Readonly<Record<string, ReadonlySet<string>>> = {
   sys_user_role: new Set([...every, 'name']),
   sys_user_has_role: new Set([...every, 'user', 'user.user_name', 'role', 'role.name', 'inherited', 'state']),
   sys_properties: new Set([...every, 'name', 'value']),
+  sys_data_source: new Set([...every, 'name']),
   sys_attachment: new Set([...every, 'table_name', 'table_sys_id', 'file_name', 'size_bytes', 'content_type', 'state']),
 };

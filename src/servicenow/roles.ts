@@ -15,6 +15,10 @@ export interface InstanceUser {
   readonly userName: string;
   readonly active: boolean;
   readonly lockedOut: boolean;
+  /** "Password needs reset" is checked: no sign-in but the one that changes the password. */
+  readonly needsReset: boolean;
+  /** sys_id of its domain; `global` or '' where it is in none. */
+  readonly domain: string;
 }
 
 /** One integration of the plugin (`sn_vul_integration`). */
@@ -29,10 +33,16 @@ export interface IntegrationRecord {
   readonly runType: string;
 }
 
+const userFields = ['user_name', 'active', 'locked_out', 'password_needs_reset', 'sys_domain'];
+/** Every instance has it: where it cannot be seen, a role that is not there says nothing. */
+const knownRole = 'admin';
+
 export interface RolesApi {
   readOwnRoles(signal?: AbortSignal): Promise<UserRoles>;
   readRolesOf(userName: string, signal?: AbortSignal): Promise<UserRoles>;
   findUser(userName: string, signal?: AbortSignal): Promise<InstanceUser | undefined>;
+  /** Which of these roles the instance has (those of an application that is not installed do not exist); undefined where roles are not readable. */
+  readExistingRoles(names: readonly string[], signal?: AbortSignal): Promise<ReadonlySet<string> | undefined>;
   /** Integration records that match; the table must be in the dictionary. */
   readIntegrationRecords(which: Query, signal?: AbortSignal): Promise<readonly IntegrationRecord[]>;
 }
@@ -55,7 +65,7 @@ export function createRolesApi(table: TableApi): RolesApi {
     readOwnRoles: (signal) => readRoles(query().isCurrentUser('user'), signal),
     readRolesOf: (userName, signal) => readRoles(query().equals('user.user_name', userName), signal),
     findUser: async (userName, signal) => {
-      const options = { query: query().equals('user_name', userName), fields: ['user_name', 'active', 'locked_out'], limit: 2 };
+      const options = { query: query().equals('user_name', userName), fields: userFields, limit: 2 };
       const [row] = await table.list('sys_user', options, signal);
       if (row === undefined) return undefined;
       return {
@@ -63,7 +73,15 @@ export function createRolesApi(table: TableApi): RolesApi {
         userName: valueOf(row, 'user_name'),
         active: isTrue(row, 'active'),
         lockedOut: isTrue(row, 'locked_out'),
+        needsReset: isTrue(row, 'password_needs_reset'),
+        domain: valueOf(row, 'sys_domain'),
       };
+    },
+    readExistingRoles: async (names, signal) => {
+      const wanted = query().in('name', [knownRole, ...names]);
+      const rows = await table.list('sys_user_role', { query: wanted, fields: ['name'] }, signal);
+      const found = new Set(rows.map((row) => valueOf(row, 'name')));
+      return found.has(knownRole) ? found : undefined;
     },
     readIntegrationRecords: async (which, signal) => {
       const fields = ['name', 'active', 'run_as', 'run_as.user_name', 'run_type', 'instance'];

@@ -5,6 +5,8 @@ export interface WriteRight {
   /** Any of them is enough; admin always is. */
   readonly roles: readonly string[];
   readonly tables: readonly string[];
+  /** Without it there is nothing to sync: a run waits for it. Without the others it leaves out their feature. */
+  readonly indispensable?: true;
 }
 
 export const writeRights = {
@@ -12,16 +14,25 @@ export const writeRights = {
     feature: 'policies, tests, standards and results',
     roles: ['sn_vulc.write'],
     tables: ['sn_vulc_test', 'sn_vulc_policy', 'sn_vulc_policy_test', 'sn_vulc_auth_src', 'sn_vulc_citation', 'sn_vulc_result'],
+    indispensable: true,
   },
   discoveredItems: {
     feature: 'discovered items',
     roles: ['sn_vulc.import_admin', 'sn_vul.vr_import_admin'],
     tables: ['sn_sec_cmn_src_ci'],
+    indispensable: true,
   },
   attributes: {
-    feature: 'accounts, regions, types and providers of discovered items',
+    feature: 'accounts, regions, types, providers and host tags of discovered items',
     roles: ['sn_sec_cmn.write', 'sn_vulc.write'],
-    tables: ['sn_sec_cmn_cloud_account', 'sn_sec_cmn_region', 'sn_sec_cmn_cloud_resource_type', 'sn_sec_cmn_cloud_service_provider'],
+    tables: [
+      'sn_sec_cmn_cloud_account',
+      'sn_sec_cmn_region',
+      'sn_sec_cmn_cloud_resource_type',
+      'sn_sec_cmn_cloud_service_provider',
+      'sn_sec_cmn_host_tag',
+      'sn_sec_cmn_m2m_src_ci_tag',
+    ],
   },
   vulnerabilities: {
     feature: 'placeholders of CVEs that the instance does not know',

@@ -1,19 +1,24 @@
-/** Connections to a Temporal server. One of each kind per process, shared and closed at the end (temporal.md §3.5). */
+/** A client's connection to a Temporal server: one per process, shared and closed at the end (temporal.md §3.5). */
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
-import { NativeConnection, type NativeConnectionOptions } from '@temporalio/worker';
-import { SyncError } from '../errors.ts';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import { isSyncError, SyncError } from '../errors.ts';
 
 /** gRPC status codes this module tells apart. */
 const grpc = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const;
+
+export type TlsOptions = NativeConnectionOptions['tls'];
 
 export interface TemporalAddress {
   /** `host:port`, for example `127.0.0.1:7233`. */
   readonly address: string;
   readonly namespace: string;
-  /** `true` for the system's certificate authorities, or certificates of one's own (mutual TLS). Off by default, on with an API key. */
-  readonly tls?: NativeConnectionOptions['tls'];
-  /** Of Temporal Cloud, or of whatever authorises calls in front of the server. */
-  readonly apiKey?: string | undefined;
+  /**
+   * `true` for the system's certificate authorities, or certificates of one's own (mutual TLS); asked for again and again, so that they
+   * may be renewed. Off by default, on with an API key.
+   */
+  readonly tls?: (() => TlsOptions) | undefined;
+  /** Of Temporal Cloud, or of whatever authorises calls in front of the server; asked for again and again, so that it may be rotated. */
+  readonly apiKey?: (() => string) | undefined;
 }
 
 export interface TemporalConnection {
@@ -28,35 +33,46 @@ const connectTimeoutMs = 5_000;
  * Errors: {@link SyncError} `transient` when nothing answers, `misconfigured` when the namespace is missing, `unauthenticated` when refused.
  */
 export async function connectTemporal(to: TemporalAddress): Promise<TemporalConnection> {
-  let connection: Connection | undefined;
+  const connection = await openConnection(to);
   try {
-    connection = await Connection.connect({ ...connectionOptions(to), connectTimeout: connectTimeoutMs });
-    const { workflowService } = connection;
-    await connection.withDeadline(Date.now() + connectTimeoutMs, () => workflowService.describeNamespace({ namespace: to.namespace }));
+    await requireNamespace(connection, to);
     return { connection, client: new Client({ connection, namespace: to.namespace }) };
   } catch (error) {
-    await connection?.close();
-    throw castConnectError(error, to);
+    await connection.close();
+    throw error;
   }
 }
 
-/**
- * Connects a worker (its own kind of connection: the native core's).
- * Errors: as {@link connectTemporal}, without the look at the namespace.
- */
-export async function connectWorker(to: TemporalAddress): Promise<NativeConnection> {
+/** Connects without a look at the namespace. Errors: as {@link connectTemporal}. */
+export async function openConnection(to: TemporalAddress): Promise<Connection> {
+  const { address, apiKey } = to;
   try {
-    return await NativeConnection.connect(connectionOptions(to));
+    const tls = to.tls?.();
+    return await Connection.connect({
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      ...(apiKey && { apiKey }),
+      connectTimeout: connectTimeoutMs,
+    });
   } catch (error) {
     throw castConnectError(error, to);
   }
 }
 
-function connectionOptions({ address, tls, apiKey }: TemporalAddress): Pick<NativeConnectionOptions, 'address' | 'tls' | 'apiKey'> {
-  return { address, ...(tls === undefined ? {} : { tls }), ...(apiKey === undefined ? {} : { apiKey }) };
+/** Errors: as {@link connectTemporal}. */
+export async function requireNamespace(connection: Connection, to: TemporalAddress): Promise<void> {
+  const { workflowService } = connection;
+  try {
+    await connection.withDeadline(Date.now() + connectTimeoutMs, () => workflowService.describeNamespace({ namespace: to.namespace }));
+  } catch (error) {
+    throw castConnectError(error, to);
+  }
 }
 
-function castConnectError(error: unknown, { address, namespace }: TemporalAddress): SyncError {
+/** Casts what either kind of connection throws. */
+export function castConnectError(error: unknown, { address, namespace, apiKey }: TemporalAddress): SyncError {
+  // A file of the certificates that cannot be read.
+  if (isSyncError(error)) return error;
   const code = grpcCodeOf(error);
   if (code === grpc.notFound) {
     return new SyncError({
@@ -71,6 +87,7 @@ function castConnectError(error: unknown, { address, namespace }: TemporalAddres
     return new SyncError({
       kind: 'unauthenticated',
       service: 'temporal',
+      code: apiKey === undefined ? 'access-refused' : 'api-key-refused',
       message: `The Temporal server at ${address} refuses the namespace "${namespace}" to us: ${messageOf(error)}.`,
       remedy: 'Correct the API key or the client certificate, and check that it may use that namespace.',
       cause: error,
@@ -87,7 +104,9 @@ function castConnectError(error: unknown, { address, namespace }: TemporalAddres
 }
 
 function grpcCodeOf(error: unknown): number | undefined {
-  return isGrpcServiceError(error) ? error.code : undefined;
+  if (isGrpcServiceError(error)) return error.code;
+  // The client library wraps what the first call of a connection was answered.
+  return Error.isError(error) && isGrpcServiceError(error.cause) ? error.cause.code : undefined;
 }
 
 function messageOf(error: unknown): string {

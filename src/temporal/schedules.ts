@@ -60,6 +60,8 @@ export interface ExistingSchedule {
   readonly mark: ScheduleMark | undefined;
   /** Digest of how the server describes it now. */
   readonly described: string;
+  readonly paused?: boolean;
+  readonly note?: string | undefined;
 }
 
 const markKey = 'defenderSyncSchedule';
@@ -136,9 +138,53 @@ export async function applySchedules(
   return changes;
 }
 
+export interface ScheduleState {
+  readonly scheduleId: string;
+  /** `as-wanted` says nothing about a pause. */
+  readonly state: 'missing' | 'different' | 'extra' | 'as-wanted';
+  /** Paused on the server, though the configuration does not say so. */
+  readonly pausedByHand: boolean;
+  /** What the one who paused it left, where they left something. */
+  readonly note: string | undefined;
+}
+
+/** How the schedules under the prefix compare with the wanted ones; changes nothing. Errors: as {@link applySchedules}. */
+export async function compareSchedules(
+  client: Client,
+  wanted: readonly WantedSchedule[],
+  prefix = scheduleIdPrefix,
+): Promise<readonly ScheduleState[]> {
+  const existing = await readExisting(client, prefix, wanted);
+  const changes = diffSchedules(existing, wanted);
+  const stateOf = (id: string): ScheduleState['state'] => {
+    if (changes.created.includes(id)) return 'missing';
+    if (changes.removed.includes(id)) return 'extra';
+    return changes.updated.includes(id) ? 'different' : 'as-wanted';
+  };
+  const ids = [...new Set([...wanted, ...existing].map((schedule) => schedule.scheduleId))].sort();
+  return ids.map((id) => {
+    const found = existing.find((schedule) => schedule.scheduleId === id);
+    const meant = wanted.find((schedule) => schedule.scheduleId === id);
+    const pausedByHand = found?.paused === true && meant !== undefined && !meant.paused;
+    return { scheduleId: id, state: stateOf(id), pausedByHand, note: pausedByHand ? found.note : undefined };
+  });
+}
+
 /** The list is eventually consistent, so the wanted ones are asked for by id, and the list only tells what else there is. */
 async function readExisting(client: Client, prefix: string, wanted: readonly WantedSchedule[]): Promise<ExistingSchedule[]> {
-  const ids = new Set(wanted.map((schedule) => schedule.scheduleId));
+  const ids = new Set([...wanted.map((schedule) => schedule.scheduleId), ...(await listIds(client, prefix))]);
+  const existing: ExistingSchedule[] = [];
+  for (const id of ids) {
+    const description = await describe(client, id);
+    if (description === undefined) continue;
+    const { paused, note } = description.state;
+    existing.push({ scheduleId: id, mark: markOf(description), described: digestOfDescription(description), paused, note });
+  }
+  return existing;
+}
+
+async function listIds(client: Client, prefix: string): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
   try {
     for await (const summary of client.schedule.list()) {
       if (summary.scheduleId.startsWith(prefix)) ids.add(summary.scheduleId);
@@ -146,13 +192,7 @@ async function readExisting(client: Client, prefix: string, wanted: readonly Wan
   } catch (error) {
     throw castError(error, 'listing schedules');
   }
-  const existing: ExistingSchedule[] = [];
-  for (const id of ids) {
-    const description = await describe(client, id);
-    if (description !== undefined)
-      existing.push({ scheduleId: id, mark: markOf(description), described: digestOfDescription(description) });
-  }
-  return existing;
+  return ids;
 }
 
 async function describe(client: Client, id: string): Promise<ScheduleDescription | undefined> {

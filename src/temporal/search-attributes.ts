@@ -22,6 +22,7 @@ export interface SearchAttributesResult {
 
 export interface RefusedSearchAttribute {
   readonly name: string;
+  readonly cause: 'wrong-type' | 'not-made';
   readonly reason: string;
   readonly remedy: string;
 }
@@ -85,13 +86,15 @@ export async function ensureSearchAttributes(
   for (const attribute of wanted) {
     const existingType = existing?.[attribute.name];
     if (existingType !== undefined && existingType !== indexedValueTypes[attribute.type]) {
-      refused.push(refusal(attribute, namespace, `it exists as ${typeName(existingType)} instead of ${cliTypes[attribute.type]}`));
+      refused.push(
+        refusal(attribute, namespace, 'wrong-type', `it exists as ${typeName(existingType)} instead of ${cliTypes[attribute.type]}`),
+      );
     } else if (existingType !== undefined || (existing === undefined && (await isUsable(connection, namespace, attribute.name)))) {
       present.push(attribute.name);
     } else {
       const refusedBecause = await addOne(connection, namespace, attribute);
       if (refusedBecause === undefined) created.push(attribute.name);
-      else refused.push(refusal(attribute, namespace, refusedBecause));
+      else refused.push(refusal(attribute, namespace, 'not-made', refusedBecause));
     }
   }
   await untilUsable(connection, namespace, [...created, ...present]);
@@ -150,9 +153,15 @@ async function isUsable(connection: Connection, namespace: string, name: string)
   }
 }
 
-function refusal({ name, type }: WantedSearchAttribute, namespace: string, reason: string): RefusedSearchAttribute {
+function refusal(
+  { name, type }: WantedSearchAttribute,
+  namespace: string,
+  cause: RefusedSearchAttribute['cause'],
+  reason: string,
+): RefusedSearchAttribute {
   return {
     name,
+    cause,
     reason,
     remedy: `Have an administrator of the Temporal server run: temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${cliTypes[type]} (after removing one of the same name but another type).`,
   };

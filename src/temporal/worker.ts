@@ -1,16 +1,18 @@
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger, Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
+import { Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
+import { workflowBundle } from './workflow-bundle.ts';
 
 export interface WorkerOptions {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly taskQueue: string;
   readonly activities: Activities;
-  /** A bundle made before; bundling takes about a second. */
+  /** Default: that of this version. */
   readonly workflowBundle?: WorkflowBundleOption | undefined;
   /** What the Web UI shows as the worker's name. */
   readonly identity?: string | undefined;
+  /** How long a worker that cannot take leave of its server is waited for; default 80,000: the grace, and the longest Batch request. */
+  readonly shutdownForceMs?: number | undefined;
 }
 
 /**
@@ -19,22 +21,13 @@ export interface WorkerOptions {
  */
 const activitiesAtATime = 8;
 
-/** Bundles the workflow code once; several workers of a process, and replay tests, can share it. */
-export function bundleWorkflows(): Promise<WorkflowBundleOption> {
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    // The bundler lists what it packed, which is of no interest to anybody who runs a worker.
-    logger: new DefaultLogger('WARN'),
-  });
-}
-
 /** Makes a worker; `run()` polls until `shutdown()` is called. */
 export async function createWorker(options: WorkerOptions): Promise<Worker> {
   return Worker.create({
     connection: options.connection,
     namespace: options.namespace,
     taskQueue: options.taskQueue,
-    workflowBundle: options.workflowBundle ?? (await bundleWorkflows()),
+    workflowBundle: options.workflowBundle ?? (await workflowBundle()),
     activities: { ...options.activities },
     maxConcurrentActivityTaskExecutions: activitiesAtATime,
     // Heartbeats are sent every 5 s (activities/run-step.ts); the default would hold most of them back.
@@ -42,7 +35,7 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
     defaultHeartbeatThrottleInterval: '5 seconds',
     // A step that is told to stop finishes the request in hand and commits its outcome: that needs a little time.
     shutdownGraceTime: '20 seconds',
-    shutdownForceTime: '60 seconds',
+    shutdownForceTime: options.shutdownForceMs ?? 80_000,
     ...(options.identity === undefined ? {} : { identity: options.identity }),
   });
 }

@@ -74,7 +74,7 @@ beforeAll(async () => {
       await disturbRequests();
     })(),
   ]);
-}, 290_000);
+}, 580_000);
 
 afterAll(async () => {
   for (const scenario of scenarios) await scenario.close();

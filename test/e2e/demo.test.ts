@@ -18,7 +18,7 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'defender-sync-demo-'));
   config = join(dir, 'defender-sync.yaml');
   once = await runCli(['demo', '--once', '--json', '--estate', estate, '--dir', dir], { cwd: dir });
-}, 300_000);
+}, 580_000);
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -72,7 +72,7 @@ describe('the demo again', () => {
   beforeAll(async () => {
     demo = startCli(['demo', '--estate', estate, '--dir', dir], { cwd: dir });
     await demo.says('Look around');
-  }, 300_000);
+  }, 580_000);
 
   afterAll(async () => {
     demo.child.kill('SIGKILL');

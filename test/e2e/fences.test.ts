@@ -2,7 +2,7 @@
  * Nobody writes beside a newer run or a newer attempt, however little he hears of it (design §2, fences): judged by who wrote
  * what and when, as the lab's ServiceNow has it.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
@@ -22,7 +22,6 @@ const oneAtATime = { concurrentRequests: 1 };
 let undisturbed: UndisturbedRun;
 let terminated: Terminated;
 let frozen: Scenario;
-let shared: Scenario;
 /** Closed at the end, however far their story got. */
 const scenarios: Scenario[] = [];
 
@@ -35,8 +34,7 @@ beforeAll(async () => {
       terminated = await terminateAndStartAgain();
     })(),
   ]);
-  await shareQueue();
-}, 290_000);
+}, 580_000);
 
 afterAll(async () => {
   for (const scenario of scenarios) await scenario.close();
@@ -83,29 +81,22 @@ async function terminateAndStartAgain(): Promise<Terminated> {
 }
 
 /**
- * A worker is stopped like a machine that is paused, another one goes on after half a minute, and when all is done the first
- * wakes up: with claims in hand, and without Temporal to tell it how late it is.
+ * A worker is stopped like a machine that is paused, with a request on its lips, another one goes on after half a minute, and when
+ * all is done the first wakes up: with claims in hand, and without Temporal to tell it how late it is.
  */
 async function freezeWorker(): Promise<void> {
   frozen = await open(slowInstance);
   const passage = await openPassage(servers.temporal.address);
   const slow = await frozen.anotherEngine({ temporalAddress: passage.address }, oneAtATime);
-  const sleeper = await frozen.startWorker({ engine: slow });
+  const sleeper = await frozen.startWorker({ engine: slow, failpoint: 'publish.after-intent#20:pause' });
   const runs = await frozen.startRuns();
-  await untilWritten(frozen.lab, tableInTheMiddle, 3 * recordsInFlight);
-  sleeper.child.kill('SIGSTOP');
+  await untilPaused(sleeper);
   await passage.cut();
   await frozen.startWorker();
   await untilSucceeded(runs);
   const before = await writes(frozen.lab);
   sleeper.child.kill('SIGCONT');
   await untilQuiet(frozen.lab, before);
-}
-
-async function shareQueue(): Promise<void> {
-  shared = await open([]);
-  await Promise.all([shared.startWorker(), shared.startWorker({ engine: await shared.anotherEngine({}) })]);
-  await untilSucceeded(await shared.startRuns());
 }
 
 describe('a run that is terminated in the middle of publishing, and started again at once', () => {
@@ -140,14 +131,6 @@ describe('a worker that freezes in the middle of publishing, and wakes up when a
     const endState = await frozen.endState();
     expect(differences(endState, undisturbed.endState)).toEqual([]);
     expect(endState.runRecords).toHaveLength(5 * frozen.engine.deployments.length);
-  });
-});
-
-describe('two workers on one ledger and one task queue', () => {
-  test('both deployments at once: the end is that of undisturbed runs', async () => {
-    const endState = await shared.endState();
-    expect(differences(endState, undisturbed.endState)).toEqual([]);
-    expect(endState.runRecords).toHaveLength(5 * shared.engine.deployments.length);
   });
 });
 
@@ -192,6 +175,16 @@ async function runsOf(ledgerUrl: string, deployment: string): Promise<Terminated
     'SELECT outcome, ended_at IS NOT NULL AS ended FROM run JOIN deployment USING (deployment_id) WHERE name = $1 ORDER BY run.fence',
     [deployment],
   );
+}
+
+/** Resolves once the process stands still; fails when it ends before. */
+async function untilPaused({ child, log }: WorkerProcess): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`The worker was never paused.\n${log()}`);
+    const [, state] = /\) (\w) /.exec(await readFile(`/proc/${child.pid}/stat`, 'utf8')) ?? [];
+    if (state === 'T') return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 async function writes(lab: Lab): Promise<number> {

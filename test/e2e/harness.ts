@@ -48,6 +48,8 @@ export interface TableSummary {
 }
 
 export interface Lab {
+  /** Of its process. */
+  readonly pid: number;
   readonly dir: string;
   readonly file: LabFile;
   /** Calls the admin API and returns its JSON. */
@@ -76,6 +78,7 @@ export async function startLab(estate: string, extraArguments: readonly string[]
     return text === '' ? undefined : (JSON.parse(text) as unknown);
   };
   return {
+    pid: child.pid ?? 0,
     dir,
     file,
     admin,

@@ -4,7 +4,7 @@ import { withPostgres } from '../integration/servers.ts';
 import { touchedDataTables } from './data-tables.ts';
 import { createEngine, startLab, type Engine, type Lab, type WorkerProcess } from './harness.ts';
 import { historiesOfRun, historyText, largestPayload } from './histories.ts';
-import { dumpTables, leaksIn, secretsOf } from './leaks.ts';
+import { dumpTables, leaksIn, ledgerSecret, secretsOf } from './leaks.ts';
 import { withOwnNamespace } from './own-namespace.ts';
 
 const postgres = withPostgres();
@@ -43,7 +43,7 @@ test.each(['first', 'second'])(
     const now = await lab.summary();
     if (afterFirst) expect(touchedDataTables(afterFirst, now)).toEqual([]);
     afterFirst = now;
-    const secrets = await secretsOf(lab, postgres.url);
+    const secrets = [...(await secretsOf(lab)), ledgerSecret(postgres.url)];
     for (const deployment of engine.deployments) {
       const histories = await historiesOfRun(temporal.client, deployment);
       expect(histories).toHaveLength(6);

@@ -1,65 +1,91 @@
 /**
- * What runs leave in Temporal, in logs and in the ledger: little, and no secret. One deployment runs well; the other signs in with a
- * wrong secret, because what goes wrong is what gets written down.
+ * What an engine leaves in Temporal, in logs, in the ledger, on the instance and on the machine: little, and no secret. One deployment
+ * runs well; another one signs in with a wrong secret, and some commands meet servers that refuse them.
  */
-import { writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { integrationOrder } from '../../workflows/contract.ts';
-import { withPostgres } from '../integration/servers.ts';
+import { integrationOrder, syncWorkflowId } from '../../workflows/contract.ts';
+import { superuserUrl, withPostgres } from '../integration/servers.ts';
+import { openCanaries, type Canaries } from './canaries.ts';
 import { startCli, type CliProcess, type CliResult } from './cli-process.ts';
-import { createEngine, startLab, type Engine, type Lab } from './harness.ts';
 import { historiesOfRun, historyText, largestPayload, type HistoryOfWorkflow } from './histories.ts';
-import { dumpTables, leaksIn, secretsOf, type Secret } from './leaks.ts';
+import { dumpTables, filesBelow, leaksIn, processStarts, type Secret } from './leaks.ts';
 import { withOwnNamespace } from './own-namespace.ts';
 
 const payloadLimitBytes = 64 * 1024;
 const eventLimit = 500;
 
-const postgres = withPostgres();
-const temporal = withOwnNamespace('histories');
-let lab: Lab;
-let engine: Engine;
-let worker: CliProcess;
-let good: CliResult;
-let refused: CliResult;
-let secrets: Secret[];
-/** Of the deployment that ran well, then of the one that was refused. */
-let histories: readonly (readonly HistoryOfWorkflow[])[];
-
-const wrongSecret: Secret = { name: 'the wrong client secret', value: `canary-${randomBytes(12).toString('hex')}~/+` };
-
-beforeAll(async () => {
-  lab = await startLab('generated:7:120');
-  engine = await createEngine(lab, {
-    ledgerUrl: postgres.url,
-    temporalAddress: temporal.address,
-    namespace: temporal.namespace,
-    taskQueue: 'defender-sync',
-  });
-  const [first = '', second = ''] = engine.deployments;
-  await writeFile(join(engine.dir, 'azure-1'), wrongSecret.value);
-  // Everything it has to say: what is kept from a log at this level is kept from every log.
-  worker = startCli(['--config', engine.configFile, '--verbose', 'up']);
-  await worker.says('Ready.');
-  good = await run('sync', first);
-  refused = await run('sync', second);
-  secrets = [...(await secretsOf(lab, postgres.url)), wrongSecret];
-  histories = await Promise.all([historiesOfRun(temporal.client, first), historiesOfRun(temporal.client, second)]);
-}, 300_000);
-
+// Before the database is dropped, which its owner cannot do while somebody else is connected.
 afterAll(async () => {
   worker.child.kill('SIGTERM');
   await worker.ended;
-  await engine.remove();
-  await lab.stop();
+  await canaries.close();
 }, 60_000);
 
-async function run(...args: string[]): Promise<CliResult> {
-  const cli = startCli(['--config', engine.configFile, '--verbose', ...args, '--json']);
-  return { code: await cli.ended, stdout: cli.stdout(), stderr: cli.stderr() };
+const postgres = withPostgres();
+const temporal = withOwnNamespace('histories');
+let canaries: Canaries;
+let secrets: readonly Secret[];
+let worker: CliProcess;
+let good: CliResult;
+let refused: CliResult;
+/** Of the deployment that ran well, then of the one that was refused. */
+let histories: readonly (readonly HistoryOfWorkflow[])[];
+/** What was printed, by the command that did. */
+const printed = new Map<string, CliResult>();
+/** What all processes were started with, while the worker and a command were at work. */
+let starts: string;
+
+beforeAll(async () => {
+  canaries = await openCanaries(postgres.url, temporal);
+  ({ secrets } = canaries);
+  const { engine, deployments } = canaries;
+  // Everything it has to say: what is kept from a log at this level is kept from every log.
+  worker = startCli(['--config', engine.configFile, '--verbose', 'up']);
+  await worker.says('Ready.');
+  const syncing = run(['sync', deployments.certificate, '--json']);
+  starts = await processStarts();
+  good = await syncing;
+  refused = await run(['sync', deployments.wrongSecret, '--json']);
+  for (const words of commands(deployments)) await run(words);
+  for (const file of canaries.refused) for (const words of [['doctor', '--json'], ['sync']]) await run(words, file);
+  histories = await Promise.all(
+    [deployments.certificate, deployments.wrongSecret].map((deployment) => historiesOfRun(temporal.client, deployment)),
+  );
+}, 580_000);
+
+/** Whatever tells something; what each tells of in text and in JSON is the same, so that some do the one and some the other. */
+function commands({ certificate, wrongSecret, federated, secret }: Canaries['deployments']): string[][] {
+  return [
+    ['doctor', certificate],
+    ['doctor', wrongSecret],
+    ['doctor', wrongSecret, '--json'],
+    ['doctor', federated],
+    ['doctor', secret],
+    ['status'],
+    ['status', '--json'],
+    ['report', certificate],
+    ['report', certificate, '--json'],
+    ['recheck', wrongSecret],
+    ['recheck', wrongSecret, '--json'],
+    ['explain', '/subscriptions/00000000-0000-0000-0000-000000000000'],
+    ['cis', 'pairs', '--json'],
+    ['attachments', 'list', '--json'],
+    ['schedules', 'apply', '--dry-run'],
+    ['temporal', 'workflow', 'count'],
+    ['sync', wrongSecret],
+    ['sync', 'nobody'],
+  ];
+}
+
+async function run(words: readonly string[], configFile = canaries.engine.configFile): Promise<CliResult> {
+  const cli = startCli(['--config', configFile, '--verbose', ...words]);
+  const result = { code: await cli.ended, stdout: cli.stdout(), stderr: cli.stderr() };
+  printed.set(`${configFile} ${words.join(' ')}`, result);
+  return result;
 }
 
 const eventsOf = (run: readonly HistoryOfWorkflow[]): number => run.reduce((sum, { history }) => sum + (history.events?.length ?? 0), 0);
@@ -93,14 +119,62 @@ describe('the histories', () => {
   });
 });
 
-test('the log of the worker and the output of the commands hold no secret', () => {
-  for (const text of [worker.stderr(), good.stdout, good.stderr, refused.stdout, refused.stderr])
+test('the memo, the search attributes and the details of the runs hold no secret', async () => {
+  for (const deployment of [canaries.deployments.certificate, canaries.deployments.wrongSecret]) {
+    const handle = temporal.client.workflow.getHandle(syncWorkflowId(deployment));
+    const described = await handle.describe();
+    const details = await handle.query('__temporal_workflow_metadata').catch(() => '');
+    const text = JSON.stringify([described.memo, details, described.raw]);
+    expect(text).toContain('DefenderSyncPhase');
     expect(leaksIn(text, secrets)).toEqual([]);
+  }
+});
+
+test('all four ways to sign in to Entra are in use: three are right, one is wrong', () => {
+  const doctor = (deployment: string): string => [...printed].find(([words]) => words.endsWith(`doctor ${deployment}`))?.[1].stdout ?? '';
+  const { certificate, federated, secret, wrongSecret } = canaries.deployments;
+  for (const deployment of [certificate, federated, secret]) expect(doctor(deployment)).not.toContain('AADSTS');
+  expect(doctor(wrongSecret)).toContain('AADSTS7000215');
+});
+
+test('the temporal command gets through with the certificate authority and the key of the configuration', () => {
+  const counted = [...printed].find(([words]) => words.endsWith('temporal workflow count'))?.[1];
+  expect(counted).toMatchObject({ code: 0, stdout: expect.stringMatching(/Total: \d+/) });
+});
+
+test('the log of the worker and the output of the commands hold no secret', () => {
   expect(worker.stderr()).toContain('Ready.');
+  expect(leaksIn(worker.stdout() + worker.stderr(), secrets)).toEqual([]);
+  expect(printed.size).toBeGreaterThan(20);
+  const leaking = [...printed].map(([command, { stdout, stderr }]) => ({ command, leaks: leaksIn(stdout + stderr, secrets) }));
+  expect(leaking.filter(({ leaks }) => leaks.length > 0)).toEqual([]);
+  // They had something to tell.
+  const silent = [...printed].filter(([, { stdout, stderr }]) => (stdout + stderr).trim() === '').map(([command]) => command);
+  expect(silent).toEqual([]);
+});
+
+test('the arguments and the environment of no process hold a secret', () => {
+  expect(starts).toContain(canaries.engine.configFile);
+  expect(leaksIn(starts, secrets)).toEqual([]);
+});
+
+test('the state folder holds no secret', async () => {
+  const folder = join(canaries.engine.dir, 'state');
+  await mkdir(folder, { recursive: true });
+  for (const { file, text } of await filesBelow(folder)) expect({ file, leaks: leaksIn(text, secrets) }).toEqual({ file, leaks: [] });
+});
+
+test('no row of the instance holds a secret that the engine was given', async () => {
+  // The instance keeps the secrets of its own users and clients.
+  const own = new Set(['sys_user', 'oauth_entity', 'oauth_credential']);
+  const tables = Object.entries(await canaries.lab.summary()).filter(([table, { writes }]) => writes > 0 && !own.has(table));
+  expect(tables.map(([table]) => table)).toContain('sn_vul_integration_run');
+  for (const [table] of tables)
+    expect({ table, leaks: leaksIn(JSON.stringify(await canaries.lab.rows(table)), secrets) }).toEqual({ table, leaks: [] });
 });
 
 test('no row of any table of the ledger holds a secret', async () => {
-  const tables = await dumpTables(postgres.url);
+  const tables = await dumpTables(superuserUrl(postgres.url));
   const filled = tables.filter(({ rows }) => rows > 0).map(({ table }) => table);
   for (const table of ['observed', 'record_owner', 'run', 'run_finding', 'scan_page', 'ci']) expect(filled).toContain(`public.${table}`);
   for (const { table, text } of tables) expect({ table, leaks: leaksIn(text, secrets) }).toEqual({ table, leaks: [] });
@@ -153,8 +227,26 @@ describe('the same look finds a secret that is there', () => {
     expect(leaksIn(`${worker.stderr()}\n{"level":"warn","msg":"${secrets[2]!.value}"}`, secrets)).toEqual([secrets[2]!.name]);
   });
 
+  test('in the arguments of a process', async () => {
+    const leaking = spawn(process.execPath, ['-e', 'setTimeout(() => undefined, 20_000)', leak.value], { stdio: 'ignore' });
+    try {
+      await new Promise((resolve) => leaking.once('spawn', resolve));
+      expect(leaksIn(await processStarts(), [leak])).toContain(leak.name);
+    } finally {
+      leaking.kill();
+    }
+  });
+
+  test('in a file of a folder', async () => {
+    const folder = join(canaries.engine.dir, 'leaking', 'deep');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'state.json'), JSON.stringify({ url: `postgresql://x:${encodeURIComponent(leak.value)}@db/x` }));
+    const texts = (await filesBelow(join(canaries.engine.dir, 'leaking'))).map(({ text }) => text);
+    expect(texts.flatMap((text) => leaksIn(text, [leak]))).toEqual([leak.name]);
+  });
+
   test('in one column of one row of the ledger', async () => {
-    const client = new pg.Client({ connectionString: postgres.url });
+    const client = new pg.Client({ connectionString: superuserUrl(postgres.url) });
     await client.connect();
     try {
       const body = JSON.stringify({ deep: [{ er: `a ${secrets[0]!.value} b` }] });
@@ -163,7 +255,7 @@ describe('the same look finds a secret that is there', () => {
         [body, 'deep'],
       );
       expect(changed.rowCount).toBe(1);
-      const leaking = (await dumpTables(postgres.url)).filter(({ text }) => leaksIn(text, secrets).length > 0);
+      const leaking = (await dumpTables(superuserUrl(postgres.url))).filter(({ text }) => leaksIn(text, secrets).length > 0);
       expect(leaking.map(({ table }) => table)).toEqual(['public.observed']);
       await client.query('UPDATE observed SET body = $1 WHERE key = $2', [changed.rows[0].before, changed.rows[0].key]);
     } finally {

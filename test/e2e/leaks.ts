@@ -1,6 +1,7 @@
-/** Looks for secrets in what a run leaves behind: histories, logs, and every row of the ledger. */
-import { readFile } from 'node:fs/promises';
+/** Looks for secrets in what an engine leaves behind: histories, logs, rows, files, and what processes were started with. */
+import { readdir, readFile } from 'node:fs/promises';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import pg from 'pg';
 import type { Lab } from './harness.ts';
 
@@ -34,23 +35,62 @@ function spellings(value: string): string[] {
   return [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), bytes.toString('hex'), ...inBase64];
 }
 
-/** Every secret that the engine was given to use this lab, and the access token that the instance gave it. */
-export async function secretsOf(lab: Lab, ledgerUrl: string): Promise<Secret[]> {
+/**
+ * The secrets of this lab, and the access tokens that the instance gave for them.
+ * @param user also what a password grant of theirs gives
+ */
+export async function secretsOf(lab: Lab, user?: { readonly userName: string; readonly password: string }): Promise<Secret[]> {
   const { azure, serviceNow } = lab.file;
   const [client] = serviceNow.oauthClients;
   if (client === undefined) throw new Error('The lab names no OAuth client.');
+  const ofUser =
+    user === undefined
+      ? []
+      : [
+          { name: `password of ${user.userName}`, value: user.password },
+          {
+            name: `access token of ${user.userName}`,
+            value: await accessToken(lab, client, { grant_type: 'password', username: user.userName, password: user.password }),
+          },
+        ];
   return [
+    ...ofUser,
     ...azure.tenants.map(({ clientId, clientSecret }) => ({ name: `client secret of ${clientId}`, value: clientSecret })),
     { name: 'client secret for ServiceNow', value: client.clientSecret },
-    { name: 'access token of ServiceNow', value: await accessToken(lab, client) },
-    { name: 'password of the ledger', value: decodeURIComponent(new URL(ledgerUrl).password) },
+    { name: 'access token of ServiceNow', value: await accessToken(lab, client, { grant_type: 'client_credentials' }) },
   ];
 }
 
+/** What the URL of a ledger holds. */
+export function ledgerSecret(url: string): Secret {
+  return { name: 'password of the ledger', value: decodeURIComponent(new URL(url).password) };
+}
+
+/** What every process of this machine was started with: its arguments and, where it is ours, its environment. */
+export async function processStarts(): Promise<string> {
+  const texts: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    // Gone meanwhile, or somebody else's.
+    for (const file of ['cmdline', 'environ']) texts.push(await readFile(join('/proc', pid, file), 'utf8').catch(() => ''));
+  }
+  return texts.join('\n').replaceAll('\0', '\n');
+}
+
+/** Every file below a folder, as text. */
+export async function filesBelow(folder: string): Promise<readonly { readonly file: string; readonly text: string }[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Promise.all(files.map(async (file) => ({ file, text: await readFile(file, 'latin1') })));
+}
+
 /** As long as a token is valid the instance hands out the same one, so this is the one that the engine used. */
-async function accessToken(lab: Lab, client: { readonly clientId: string; readonly clientSecret: string }): Promise<string> {
+async function accessToken(
+  lab: Lab,
+  client: { readonly clientId: string; readonly clientSecret: string },
+  grant: Readonly<Record<string, string>>,
+): Promise<string> {
   const { url, caFile } = lab.file.serviceNow;
-  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: client.clientId, client_secret: client.clientSecret });
+  const form = new URLSearchParams({ ...grant, client_id: client.clientId, client_secret: client.clientSecret });
   const ca = await readFile(caFile);
   const body = await new Promise<string>((resolve, reject) => {
     const call = request(

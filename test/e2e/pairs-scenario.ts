@@ -64,7 +64,7 @@ export async function openPairsScenario(servers: {
 }): Promise<PairsScenario> {
   const { postgres, temporal } = servers;
   const prefix = `pairs${randomBytes(3).toString('hex')}-`;
-  const lab = await startLab('generated:7:600', ['--batch-quota-ms', '1000']);
+  const lab = await startLab('generated:7:360', ['--batch-quota-ms', '1000']);
   const engine = await createEngine(
     lab,
     { ledgerUrl: postgres.url, temporalAddress: temporal.address, namespace: temporal.namespace, taskQueue: `${prefix}queue` },

@@ -18,6 +18,7 @@ import {
   type Reconciled,
   type Resource,
 } from './pairs-scenario.ts';
+import { faultHits } from './scenario.ts';
 
 interface Story {
   readonly ci: {
@@ -41,7 +42,7 @@ let engine: Engine;
 beforeAll(async () => {
   scenario = await openPairsScenario(servers);
   ({ lab, engine } = scenario);
-}, 300_000);
+}, 580_000);
 
 afterAll(async () => {
   await scenario.close();
@@ -260,8 +261,10 @@ describe('where the platform moves results by itself', () => {
 });
 
 describe('the lock of each deployment', () => {
-  const slow = (delayMs: number): Promise<unknown> =>
-    lab.admin('POST', '/servicenow/faults', { match: { pathIncludes: '/batch' }, action: { delayMs } });
+  const slow = (delayMs: number, match: object = {}): Promise<unknown> =>
+    lab.admin('POST', '/servicenow/faults', { match: { pathIncludes: '/batch', ...match }, action: { delayMs } });
+  /** Longer than it takes until an activity hears that it is cancelled: with its next heartbeat but one, at the latest. */
+  const untilItHears = 12_000;
 
   test('a run that is under way is named, and nothing is re-pointed; a reconcile that is under way is named to whoever starts a run', async () => {
     const one = resource(6);
@@ -304,7 +307,7 @@ describe('the lock of each deployment', () => {
     const specific = await discover(one);
     const shown = await listPairs();
     const [first = ''] = engine.deployments;
-    await slow(3_000);
+    await slow(untilItHears);
     const reconciling = startCli(['--config', engine.configFile, 'cis', 'reconcile', shown.id ?? '', '--yes', '--json']);
     try {
       const lock = temporal.client.workflow.getHandle(syncWorkflowId(first));
@@ -321,13 +324,33 @@ describe('the lock of each deployment', () => {
     expect(await reconcile(0, shown.id ?? '')).toMatchObject({ counts: { moved: 1 } });
     expect(await pointingAt(itemTable, specific)).toHaveLength(2);
   });
+
+  test('what was out when the lock was cancelled is waited for, counted, and can be taken back', async () => {
+    const specific = await discover(resource(8));
+    const shown = await listPairs();
+    await slow(untilItHears, { bodyIncludes: '"method":"PATCH"' });
+    const reconciling = startCli(['--config', engine.configFile, 'cis', 'reconcile', shown.id ?? '', '--yes', '--json']);
+    try {
+      while ((await faultHits(lab))[0] === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      await temporal.client.workflow.getHandle(syncWorkflowId(engine.deployments[0] ?? '')).cancel();
+      await reconciling.ended;
+    } finally {
+      await lab.admin('DELETE', '/servicenow/faults');
+    }
+    const { reconcile: id, counts } = JSON.parse(reconciling.stdout()) as Reconciled;
+    expect(counts).toMatchObject({ moved: 1, refused: 0, parked: 0 });
+    expect(await pointingAt(itemTable, specific)).toHaveLength(2);
+    await scenario.json(0, 'cis', 'reconcile', '--undo', id, '--yes');
+    expect(await pointingAt(itemTable, specific)).toEqual([]);
+    await undiscover(specific);
+  });
 });
 
 test('a worker that is killed after it has sent: the next one ends it as if nothing had happened', async () => {
   const { signal, code, counts, before, after, undone } = await reconcileThroughDeath(scenario, resource(8), 'reconcile.after-send');
   expect({ signal, code, after, undone }).toEqual({ signal: 'SIGKILL', code: 0, after: before, undone: before.items });
   expect(counts).toMatchObject({ moved: 1, refused: 0, items: before.items.length, results: before.results.length });
-}, 120_000);
+}, 300_000);
 
 async function untilRunning(handle: { describe(): Promise<{ readonly status: { readonly name: string } }> }): Promise<void> {
   const deadline = performance.now() + 60_000;

@@ -162,6 +162,12 @@ export async function untilWritten(lab: Lab, table: string, records = 1): Promis
   while (((await lab.summary())[table]?.writes ?? 0) < records) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
+/** How often each fault of the lab's ServiceNow was met, in the order in which they were set. */
+export async function faultHits(lab: Lab): Promise<number[]> {
+  const { faults } = (await lab.admin('GET', '/servicenow/faults')) as { faults: { hits: number }[] };
+  return faults.map(({ hits }) => hits);
+}
+
 /** Items of Batch requests that the lab's ServiceNow did not get to within its quota. */
 export async function unservicedItems(lab: Lab): Promise<number> {
   const { counters } = (await lab.admin('GET', '/servicenow/requests')) as { counters: { pattern: string; count: number }[] };

@@ -9,7 +9,7 @@ const seeds = Array.from({ length: 10 }, (_unused, index) => index + 1);
 test.each(seeds)(
   'seed %d: every key once, and a second round writes nothing',
   async (seed) => {
-    const { problems, line } = await runStorm(servers, { seed, deployments: 20, assessments: 1_500, kills: 4 });
+    const { problems, line } = await runStorm(servers, { seed, deployments: 20, assessments: 1_500, kills: 4, pauses: 1 });
     console.info(line);
     expect(problems).toEqual([]);
   },

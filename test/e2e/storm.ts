@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { touchedDataTables } from './data-tables.ts';
 import type { Lab, Row, WorkerProcess } from './harness.ts';
-import { openScenario, untilSucceeded, untilWritten, type Scenario, type Servers } from './scenario.ts';
+import { faultHits, openScenario, untilSucceeded, untilWritten, type Scenario, type Servers } from './scenario.ts';
 
 export interface StormOptions {
   readonly seed: number;
@@ -14,6 +14,8 @@ export interface StormOptions {
   readonly assessments: number;
   /** Workers killed while the first round runs, one after the other. */
   readonly kills: number;
+  /** Workers paused after that, for longer than a heartbeat may be missed; they wake up when others have gone on with what they held. */
+  readonly pauses?: number;
 }
 
 export interface StormResult {
@@ -84,7 +86,7 @@ export async function runStorm(servers: Servers, options: StormOptions): Promise
   const scenario = await openScenario(servers, ['--per-write', '1'], { estate, pageSizes: {} });
   try {
     await scenario.lab.admin('POST', '/servicenow/faults', writeFaults);
-    const kills = await firstRound(scenario, options);
+    const { kills, pauses } = await firstRound(scenario, options);
     const problems = await differencesFromTruth(scenario.lab);
     const firstMs = performance.now();
     const hits = await faultHits(scenario.lab);
@@ -94,7 +96,7 @@ export async function runStorm(servers: Servers, options: StormOptions): Promise
     const items = (await scenario.lab.rows('sn_sec_cmn_src_ci')).length;
     const seconds = (fromMs: number, toMs: number): string => ((toMs - fromMs) / 1000).toFixed(0);
     const line =
-      `seed ${options.seed}: ${options.deployments} deployments, ${items} discovered items, ${kills} kills, ${met} faults, ` +
+      `seed ${options.seed}: ${options.deployments} deployments, ${items} discovered items, ${kills} kills, ${pauses} pauses, ${met} faults, ` +
       `${seconds(startedMs, firstMs)} s + ${seconds(firstMs, performance.now())} s, ${problems.length === 0 ? 'as it must be' : `${problems.length} problems`}`;
     return { problems, line };
   } finally {
@@ -102,7 +104,7 @@ export async function runStorm(servers: Servers, options: StormOptions): Promise
   }
 }
 
-async function firstRound(scenario: Scenario, options: StormOptions): Promise<number> {
+async function firstRound(scenario: Scenario, options: StormOptions): Promise<Disturbed> {
   const random = randomOf(options.seed);
   const other = await scenario.anotherEngine({});
   const start = [() => scenario.startWorker(), () => scenario.startWorker({ engine: other })] as const;
@@ -112,35 +114,53 @@ async function firstRound(scenario: Scenario, options: StormOptions): Promise<nu
   const over = new AbortController();
   const finished = done.finally(() => over.abort());
   finished.catch(() => undefined);
-  const [kills] = await Promise.all([
-    killAtRandom(scenario, workers, start, options.kills, random, over.signal),
+  const [disturbed] = await Promise.all([
+    disturbWorkers(scenario, workers, start, options, random, over.signal),
     spellAnew(scenario.lab, over.signal),
     troubleIdentification(scenario, over.signal),
     finished,
   ]);
-  return kills;
+  return disturbed;
 }
 
-/** The moments are those of the work: from the first records on, a few seconds apart. Returns how many died. */
-async function killAtRandom(
+const pauseMs = 45_000;
+
+/** The moments are those of the work: from the first records on, a few seconds apart. Returns how many died and how many stood still. */
+async function disturbWorkers(
   scenario: Scenario,
   workers: WorkerProcess[],
   start: readonly (() => Promise<WorkerProcess>)[],
-  kills: number,
+  { kills, pauses = 0 }: StormOptions,
   random: () => number,
   over: AbortSignal,
-): Promise<number> {
+): Promise<Disturbed> {
   await untilWritten(scenario.lab, 'sn_vulc_policy');
-  for (let killed = 0; killed < kills; killed += 1) {
+  const done = { kills: 0, pauses: 0 };
+  for (const deed of [
+    ...Array.from({ length: kills }, () => 'kills' as const),
+    ...Array.from({ length: pauses }, () => 'pauses' as const),
+  ]) {
     await waitFor(500 + random() * 3_500, over);
-    if (over.aborted) return killed;
+    if (over.aborted) break;
     const victim = random() < 0.5 ? 0 : 1;
-    workers[victim]?.child.kill('SIGKILL');
-    await workers[victim]?.ended;
-    const again = start[victim];
-    if (again) workers[victim] = await again();
+    if (deed === 'kills') {
+      workers[victim]?.child.kill('SIGKILL');
+      await workers[victim]?.ended;
+      const again = start[victim];
+      if (again) workers[victim] = await again();
+    } else {
+      workers[victim]?.child.kill('SIGSTOP');
+      await waitFor(pauseMs, over);
+      workers[victim]?.child.kill('SIGCONT');
+    }
+    done[deed] += 1;
   }
-  return kills;
+  return done;
+}
+
+interface Disturbed {
+  readonly kills: number;
+  readonly pauses: number;
 }
 
 async function spellAnew(lab: Lab, over: AbortSignal): Promise<void> {
@@ -171,11 +191,6 @@ async function troubleIdentification(scenario: Scenario, over: AbortSignal): Pro
 
 async function waitFor(ms: number, over: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal: over }).catch(() => undefined);
-}
-
-async function faultHits(lab: Lab): Promise<number[]> {
-  const { faults } = (await lab.admin('GET', '/servicenow/faults')) as { faults: { hits: number }[] };
-  return faults.map(({ hits }) => hits);
 }
 
 /** Nothing has changed but the spelling of ids, so nothing may be written. */

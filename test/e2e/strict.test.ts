@@ -22,7 +22,7 @@ beforeAll(async () => {
   await run();
   await strict.lab.admin('POST', '/servicenow/profile', { profile: 'plain' });
   await run();
-}, 290_000);
+}, 580_000);
 afterAll(() => strict.close());
 
 async function run(): Promise<void> {

@@ -56,7 +56,7 @@ beforeAll(async () => {
   first = await syncBoth();
   afterFirst = await lab.summary();
   second = await syncBoth();
-}, 300_000);
+}, 580_000);
 
 afterAll(async () => {
   await worker?.stop();

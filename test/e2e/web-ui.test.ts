@@ -23,20 +23,18 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
   let worker: WorkerProcess;
   let browser: Browser;
   let page: Page;
-  /** The deployment that ran well, and the one that signs in with a wrong secret. */
+  /** The deployment that ran well, and the one whose permissions were added as Delegated. */
   let good: string;
   let refused: string;
 
   beforeAll(async () => {
     lab = await startLab('generated:7:500');
-    engine = await createEngine(lab, {
-      ledgerUrl: postgres.url,
-      temporalAddress: temporal.address,
-      namespace: temporal.namespace,
-      taskQueue: 'defender-sync',
-    });
+    const { address: temporalAddress, namespace } = temporal;
+    const settings = { ledgerUrl: postgres.url, temporalAddress, namespace, taskQueue: 'defender-sync' };
+    engine = await createEngine(lab, settings, { incidents: true });
     [good = '', refused = ''] = engine.deployments;
-    await writeFile(join(engine.dir, 'azure-1'), 'a wrong secret');
+    const clientId = lab.file.azure.tenants[1]?.clientId;
+    await lab.admin('POST', '/azure/change', { consent: { clientId, state: 'delegated-only', directoryReader: true } });
     worker = await engine.startWorker();
     expect((await engine.cli('sync', good)).code).toBe(0);
     expect((await engine.cli('sync', refused)).code).toBe(4);
@@ -75,7 +73,9 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
     await open(`?query=${encodeURIComponent('DefenderSyncPhase = "parked"')}`);
     const shown = await page.untilShows([syncWorkflowId(refused), '1–1']);
     expect(shown).not.toContain(syncWorkflowId(good));
-    await open(`?query=${encodeURIComponent(`DefenderSyncBlockedBy = "entra.sign-in" AND DefenderSyncDeployment = "${refused}"`)}`);
+    await open(
+      `?query=${encodeURIComponent(`DefenderSyncBlockedBy = "graph.incident-permissions" AND DefenderSyncDeployment = "${refused}"`)}`,
+    );
     await page.untilShows([syncWorkflowId(refused), '1–1']);
   }, 120_000);
 
@@ -118,14 +118,14 @@ const screenshotsDir = fileURLToPath(new URL('../../.defender-sync/screenshots/'
     await page.untilShows([
       `${refused} · parked: a person has to act`,
       'It waits for:',
-      'entra.sign-in',
-      'the client secret is wrong (AADSTS7000215)',
-      'New client secret',
-      'az ad app credential reset --id',
+      'graph.incident-permissions',
+      'Delegated instead of Application',
+      'SecurityIncident.Read.All (45cc0394-e837-488b-a098-1918f48d186c)',
+      'az ad app permission admin-consent --id',
       `defender-sync recheck ${refused}`,
     ]);
     await keepPicture('run-parked');
     await open(await pageOf(syncWorkflowId(refused), 'search-attributes'));
-    await page.untilShows(['"DefenderSyncBlockedBy"', '"entra.sign-in"', '"parked"']);
+    await page.untilShows(['"DefenderSyncBlockedBy"', '"graph.incident-permissions"', '"parked"']);
   }, 120_000);
 });

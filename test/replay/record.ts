@@ -32,7 +32,7 @@ import {
   type SyncInput,
 } from '../../workflows/contract.ts';
 import { createEngine, startLab, type Engine, type Lab } from '../e2e/harness.ts';
-import { leaksIn, secretsOf } from '../e2e/leaks.ts';
+import { leaksIn, ledgerSecret, secretsOf } from '../e2e/leaks.ts';
 import { historiesDir, type RecordedHistory } from './recorded.ts';
 
 /** Of the histories to write; none: all. */
@@ -83,7 +83,7 @@ async function record(): Promise<void> {
   releases.push(() => worker.stop());
   await mkdir(historiesDir, { recursive: true });
   const forbidden = [dir, engine.dir, lab.dir, projectDir, hostname()];
-  const secrets = await secretsOf(lab, postgres.url);
+  const secrets = [...(await secretsOf(lab)), ledgerSecret(postgres.url)];
   const save: Recorder['save'] = async (name, workflowId, runId) => {
     if (!isWanted(name)) return;
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();

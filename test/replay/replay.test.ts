@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
-import { bundleWorkflows } from '../../src/temporal/worker.ts';
+import { workflowBundle as currentBundle } from '../../src/temporal/workflow-bundle.ts';
 import { integrationOrder, workflowTypes } from '../../workflows/contract.ts';
 import { recordedHistories } from './recorded.ts';
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   // A replay that fails is what half of these tests want.
   const logging = { forward: {}, filter: makeTelemetryFilterString({ core: 'ERROR' }) };
   Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), telemetryOptions: { logging } });
-  workflowBundle = await bundleWorkflows();
+  workflowBundle = await currentBundle();
 }, 120_000);
 
 function replay(history: object, workflowId: string): Promise<void> {

@@ -5,7 +5,7 @@ import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
 import { pairsAsJson, renderNoPairs, renderPairs, shownPairs } from '../render/pairs.ts';
-import { openLedgerOf } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
 import { formatCount } from '../table.ts';
 
 const progressAfterMs = 2_000;

@@ -14,7 +14,7 @@ import {
 } from '../../ledger/index.ts';
 import { askedFor } from '../asked-for.ts';
 import { configurationOf } from '../configuration.ts';
-import { confirm } from '../confirm.ts';
+import { agreed } from '../confirm.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { createProgressView } from '../progress.ts';
@@ -24,7 +24,8 @@ import { reconcileAsJson, renderReconcile } from '../render/reconcile.ts';
 import { followRun } from '../runs/follow-run.ts';
 import { lockHeld, startOrJoinReconcile } from '../runs/start-reconcile.ts';
 import { answerNoWorker, createOwnWorker, startWorkerIfAlone } from '../runs/worker.ts';
-import { openLedgerOf, openTemporal, runPage } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
+import { openTemporal, runPage } from '../servers.ts';
 import { counted } from '../table.ts';
 
 export interface CisReconcileOptions {
@@ -46,11 +47,16 @@ const codeOfOutcome: Readonly<Record<ReconcileResult['outcome'], ExitCode>> = {
 /** Re-points what a list of pairs shows, or takes a reconcile back, and prints what became of each pair. */
 export async function cisReconcileCommand(context: CliContext, options: CisReconcileOptions): Promise<ExitCode> {
   const configuration = configurationOf(context, 'secrets');
+  await context.engine.requireMayChange({
+    configuration,
+    command: 'defender-sync cis reconcile',
+    signal: context.interrupts.signal,
+  });
   return withReleases(async (releases) => {
     const { ledger, url: ledgerUrl } = await openLedgerOf(configuration, releases);
     const { request, sentence } = await requestOf(ledger, configuration, options);
     context.output.note(sentence);
-    if (!options.yes && !(await agreed(context))) return exitCodes.usage;
+    if (!options.yes && !(await agreed(context, 'Nothing was re-pointed'))) return exitCodes.usage;
     const temporal = await openTemporal(context, configuration, releases);
     const worker = createOwnWorker(context, configuration, { temporal, ledgerUrl }, releases);
     await startWorkerIfAlone(context, configuration, temporal, worker);
@@ -81,20 +87,6 @@ export async function cisReconcileCommand(context: CliContext, options: CisRecon
     else context.output.print(renderReconcile(result, pairs, request, page, context.output.style));
     return codeOfOutcome[result.outcome];
   });
-}
-
-/** A person at a terminal is asked; a script has to say that it means it. */
-async function agreed(context: CliContext): Promise<boolean> {
-  const answer = await confirm(context, 'Go on?');
-  if (answer === 'nobody') {
-    throw new SyncError({
-      kind: 'usage',
-      message: 'Nothing was re-pointed: nobody can be asked here.',
-      remedy: 'Say that you mean it: --yes',
-    });
-  }
-  if (answer === 'no') context.output.note('Nothing was re-pointed.');
-  return answer === 'yes';
 }
 
 interface Request {

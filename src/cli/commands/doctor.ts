@@ -4,9 +4,9 @@ import { deploymentConfig, deploymentNames } from '../../config/index.ts';
 import { configurationOf } from '../configuration.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { probeLedger, probeTemporal } from '../probes.ts';
 import { withReleases } from '../releases.ts';
 import { renderDoctor } from '../render/doctor.ts';
-import { openLedgerOf, openTemporal } from '../servers.ts';
 
 export interface DoctorCommandOptions {
   readonly deployment: string | undefined;
@@ -19,13 +19,23 @@ export async function doctorCommand(context: CliContext, { deployment, json }: D
   const names = deployment === undefined ? deploymentNames(configuration) : [deploymentConfig(configuration, deployment).name];
   const { output, engine, interrupts } = context;
   const results = await withReleases(async (releases) => {
-    const { ledger } = await openLedgerOf(configuration, releases);
-    // Whether Temporal answers is a check too: without it this ends here, with the remedy.
-    await openTemporal(context, configuration, releases);
+    // Whether these answer is a check like any other: the rest is looked at all the same.
+    const [{ probe, database }, temporal] = await Promise.all([
+      probeLedger(configuration, releases),
+      probeTemporal(context, configuration, releases),
+    ]);
+    const probes = { ledger: probe, temporal };
     const found: { readonly deployment: string; readonly findings: readonly CheckFinding[] }[] = [];
     for (const name of names) {
       const onCheck = (check: string): void => output.showProgress([`${name}: ${check}`]);
-      const findings = await engine.runDoctor({ configuration, deployment: name, ledger, signal: interrupts.signal, onCheck });
+      const findings = await engine.runDoctor({
+        configuration,
+        deployment: name,
+        ledger: database,
+        probes,
+        signal: interrupts.signal,
+        onCheck,
+      });
       output.showProgress([]);
       found.push({ deployment: name, findings });
     }

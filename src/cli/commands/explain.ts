@@ -8,7 +8,7 @@ import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
 import { renderStory } from '../render/story.ts';
-import { openLedgerOf } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
 
 export interface ExplainOptions {
   readonly resource: string;

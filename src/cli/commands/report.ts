@@ -8,7 +8,7 @@ import type { CliContext } from '../context.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
 import { orderedReport, renderReport } from '../render/report.ts';
-import { openLedgerOf } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
 
 export interface ReportOptions {
   /** Undefined: the newest of each. */

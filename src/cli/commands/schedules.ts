@@ -14,7 +14,11 @@ export interface SchedulesApplyOptions {
 
 /** Makes the Schedules on the Temporal server equal to those of the configuration. */
 export async function schedulesApplyCommand(context: CliContext, { dryRun, json }: SchedulesApplyOptions): Promise<ExitCode> {
-  const configuration = configurationOf(context, 'nothing-secret');
+  const configuration = configurationOf(context, dryRun ? 'nothing-secret' : 'secrets');
+  if (!dryRun) {
+    const { signal } = context.interrupts;
+    await context.engine.requireMayChange({ configuration, command: 'defender-sync schedules apply', signal });
+  }
   const wanted = configuration.deployments.flatMap((deployment) => wantedScheduleOf(deployment, configuration.temporal.taskQueue) ?? []);
   const changes = await withReleases(async (releases) => {
     const { client } = await openTemporal(context, configuration, releases);

@@ -9,7 +9,8 @@ import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases, type Releases } from '../releases.ts';
 import { renderStatus, type DeploymentStatus } from '../render/status.ts';
-import { openLedgerOf, openTemporal, readTemporalRecord } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
+import { openTemporal, readTemporalRecord } from '../servers.ts';
 import { answersAt } from '../tcp.ts';
 
 /** Prints the newest run of each deployment, and where the open ones are. */

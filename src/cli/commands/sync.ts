@@ -7,7 +7,8 @@ import { withReleases } from '../releases.ts';
 import { renderRun, reportOrStub, type FinishedRun } from '../render/run.ts';
 import { runDeployments } from '../runs/run-deployments.ts';
 import { answerNoWorker, createOwnWorker, startWorkerIfAlone } from '../runs/worker.ts';
-import { openLedgerOf, openTemporal } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
+import { openTemporal } from '../servers.ts';
 
 export interface SyncOptions {
   /** Undefined: all, in configured order. */
@@ -21,6 +22,7 @@ export interface SyncOptions {
 export async function syncCommand(context: CliContext, { deployment, wait, json }: SyncOptions): Promise<ExitCode> {
   const configuration = configurationOf(context, 'secrets');
   const deployments = deployment === undefined ? deploymentNames(configuration) : [deploymentConfig(configuration, deployment).name];
+  await context.engine.requireMayChange({ configuration, command: 'defender-sync sync', signal: context.interrupts.signal });
   const finished = await withReleases(async (releases) => {
     const { ledger, url: ledgerUrl } = await openLedgerOf(configuration, releases);
     const temporal = await openTemporal(context, configuration, releases);

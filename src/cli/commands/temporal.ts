@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
-import { defaultConfigurationFile, type EnvironmentVariables } from '../../config/index.ts';
+import { defaultConfigurationFile, type EnvironmentVariables, type TemporalSettings } from '../../config/index.ts';
 import { SyncError } from '../../errors.ts';
 import { locateTemporalCli } from '../../temporal/cli-binary.ts';
 import { configurationOf } from '../configuration.ts';
@@ -47,7 +47,8 @@ function needsServer(args: readonly string[]): boolean {
 async function addressFor(context: CliContext, args: readonly string[]): Promise<EnvironmentVariables> {
   const chosen = args.some((arg) => arg === '--address' || arg.startsWith('--address='));
   if (chosen || context.environment.temporalAddress !== undefined) return {};
-  const record = configuredServer(context) ?? readTemporalRecord(stateDirOf(context));
+  const configured = configuredServer(context);
+  const record = configured ?? readTemporalRecord(stateDirOf(context));
   if (record === undefined || !(await answersAt(record.address))) {
     throw new SyncError({
       kind: 'usage',
@@ -57,14 +58,33 @@ async function addressFor(context: CliContext, args: readonly string[]): Promise
       remedy: 'Start one with defender-sync up (or demo) in another terminal, or name yours with --address.',
     });
   }
-  return { TEMPORAL_ADDRESS: record.address, TEMPORAL_NAMESPACE: context.environment.variables['TEMPORAL_NAMESPACE'] ?? record.namespace };
+  return {
+    TEMPORAL_ADDRESS: record.address,
+    TEMPORAL_NAMESPACE: context.environment.variables['TEMPORAL_NAMESPACE'] ?? record.namespace,
+    ...(configured === undefined ? {} : signInOf(configured)),
+  };
 }
 
-/** The address that the configuration file names, if there is such a file. */
-function configuredServer(context: CliContext): { readonly address: string; readonly namespace: string } | undefined {
+type Configured = TemporalSettings & { readonly address: string };
+
+/** What the configuration file says of a server of one's own, if there is such a file. */
+function configuredServer(context: CliContext): Configured | undefined {
   if (context.configFile === defaultConfigurationFile && !existsSync(context.configFile)) return undefined;
   const { temporal } = configurationOf(context, 'nothing-secret');
-  return temporal.address === undefined ? undefined : { address: temporal.address, namespace: temporal.namespace };
+  return temporal.address === undefined ? undefined : { ...temporal, address: temporal.address };
+}
+
+/** In the names that the CLI reads (temporal.md §3.5); never as arguments, which every user of the machine can read. */
+function signInOf({ tls, apiKey }: Configured): EnvironmentVariables {
+  const named = {
+    TEMPORAL_API_KEY: apiKey?.reveal(),
+    TEMPORAL_TLS: tls === undefined ? undefined : 'true',
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: tls?.caFile,
+    TEMPORAL_TLS_CLIENT_CERT_PATH: tls?.certificateFile,
+    TEMPORAL_TLS_CLIENT_KEY_PATH: tls?.keyFile,
+    TEMPORAL_TLS_SERVER_NAME: tls?.serverName,
+  };
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }
 
 function stateDirOf(context: CliContext): string {

@@ -4,7 +4,8 @@ import { configurationOf } from '../configuration.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { withReleases } from '../releases.ts';
-import { openLedgerOf, openTemporal } from '../servers.ts';
+import { openLedgerOf } from '../ledger-server.ts';
+import { openTemporal } from '../servers.ts';
 import { createOwnWorker } from '../runs/worker.ts';
 
 /** Runs a worker, and the servers that come along where none are configured, until Ctrl-C. */

@@ -1,8 +1,10 @@
 /** Whether somebody works on runs, and a worker of our own if nobody does. */
 import type { Configuration } from '../../config/index.ts';
+import { livingPollers } from '../../temporal/pollers.ts';
 import type { CliContext, RunningWorker } from '../context.ts';
 import type { Releases } from '../releases.ts';
 import type { OpenTemporal } from '../servers.ts';
+import type { DatabaseUrl } from '../../ledger/index.ts';
 
 export interface OwnWorker {
   /** Starts it unless it runs. */
@@ -16,7 +18,7 @@ export interface OwnWorker {
 export function createOwnWorker(
   { engine, environment, logger }: CliContext,
   configuration: Configuration,
-  { temporal, ledgerUrl }: { readonly temporal: OpenTemporal; readonly ledgerUrl: string },
+  { temporal, ledgerUrl }: { readonly temporal: OpenTemporal; readonly ledgerUrl: DatabaseUrl },
   releases: Releases,
 ): OwnWorker {
   const failure = Promise.withResolvers<never>();
@@ -36,16 +38,9 @@ export function createOwnWorker(
   return { start, isRunning: () => running !== undefined, failed: failure.promise };
 }
 
-/** Temporal remembers a worker for some minutes after its last question; a living one asks at least once a minute. */
-const pollerIsAliveForMs = 65_000;
-
 /** Whether a worker has asked for workflow tasks lately. One that was killed just now still counts. */
 export async function hasWorker({ connection, address }: OpenTemporal, taskQueue: string, nowMs: number): Promise<boolean> {
-  const { pollers } = await connection.workflowService.describeTaskQueue({
-    namespace: address.namespace,
-    taskQueue: { name: taskQueue },
-  });
-  return pollers.some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000 > nowMs - pollerIsAliveForMs);
+  return (await livingPollers(connection, { namespace: address.namespace, taskQueue, kind: 'workflow' }, nowMs)).length > 0;
 }
 
 /** The server that comes along is ours alone, so its worker is too. A server of your own has its own workers. */

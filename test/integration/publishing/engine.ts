@@ -155,7 +155,7 @@ function configurationOf(lab: StartedLab, userName: string, serviceNow: Partial<
       concurrentRequests: 4,
       batchTransactionQuotaMs: 400,
       transactionQuotaMs: 400,
-      settleMs: 200,
+      settleMs: 500,
       notApplicableResult: undefined,
       hostTags: true,
       ...serviceNow,

@@ -60,7 +60,7 @@ describe('the size of batches', () => {
     // Ten writes fill a quarter of this quota; a hundred of them, as the first batch has, go far beyond it.
     const engine = await open(
       { latency: { perWriteMs: 8 }, batchQuotaMs: 300 },
-      { batchTransactionQuotaMs: 300, settleMs: 100, concurrentRequests: 1 },
+      { batchTransactionQuotaMs: 300, settleMs: 500, concurrentRequests: 1 },
     );
     const run = await engine.begin();
     const wanted = policies(150);

@@ -139,11 +139,13 @@ const access: readonly Row[] = [
     ] as const
   ).map(([table, role]): Row => {
     const says = ['ACL Exception Insert Failed', role, `Name = ${table}`, 'Operation = create', ...acl];
-    return { profile: 'plain', table, write: 'create', act: { revoke: 'create' }, outcome: 'parked', says };
+    // What the sync cannot do without parks the whole run; of the rest each record is parked.
+    const outcome = table.startsWith('sn_vul_') ? 'parked' : 'stopped';
+    return { profile: 'plain', table, write: 'create', act: { revoke: 'create' }, outcome, says };
   }),
   ...['sn_vulc_policy', 'sn_vulc_result'].map((table): Row => {
     const says = ['ACL Exception Update Failed', `Name = ${table}`, 'Operation = write', ...acl];
-    return { profile: 'plain', table, write: 'update', act: { revoke: 'write' }, outcome: 'parked', says };
+    return { profile: 'plain', table, write: 'update', act: { revoke: 'write' }, outcome: 'stopped', says };
   }),
 ];
 
@@ -205,7 +207,7 @@ const columns: readonly Row[] = [
     says: ['short_description is not kept', 'comes back empty', ...acl.slice(0, 1)],
   },
   { effect: 'revert', column: 'source_id', outcome: 'parked', says: ['source_id is not kept'] },
-  { effect: 'refuse', column: 'description', outcome: 'parked', says: ['ACL Exception Insert Failed', 'sn_vulc_policy.*'] },
+  { effect: 'refuse', column: 'description', outcome: 'stopped', says: ['ACL Exception Insert Failed', 'sn_vulc_policy.*'] },
 ].map(({ effect, column, on, outcome, says }): Row => ({
   profile: 'plain',
   table: 'sn_vulc_policy',

@@ -192,7 +192,7 @@ describe('signing in', () => {
       headers: { 'Content-Type': 'text/html;charset=UTF-8' },
     }));
     expect(await rejection(list())).toMatchObject({
-      kind: 'malformed-answer',
+      kind: 'transient',
       code: 'hibernating',
       remedy: expect.stringContaining('Wake'),
     });
@@ -559,13 +559,46 @@ describe('sendBatch', () => {
 
   test('nothing is sent when that fails: the claim is lost, or the ledger is away', async () => {
     serve(() => ({ status: 200, json: { serviced_requests: [] } }));
-    const lostClaim = new SyncError({ kind: 'fenced-out', service: 'ledger', message: 'The claim passed to another attempt.' });
+    const lostClaim = new SyncError({ kind: 'overtaken', service: 'ledger', message: 'The claim passed to another attempt.' });
     const beforeSend = (): Promise<void> => Promise.reject(lostClaim);
     expect(await rejection(client.batch.sendBatch(items(), { ...write, beforeSend }))).toBe(lostClaim);
     const payload = { items: [{ className: 'cmdb_ci_cmp_resource', values: { name: 'x' } }] };
     const options = { dataSource: 'x', kind: 'serviceNowWrites', beforeSend } as const;
     expect(await rejection(client.identifyReconcile.identify(payload, options))).toBe(lostClaim);
     expect(calls()).toEqual([]);
+  });
+
+  test('nothing is sent when the process stood still in between: somebody may have looked, and sent it, meanwhile', async () => {
+    serve(() => ({ status: 200, json: { serviced_requests: [] } }));
+    const impatient = connect({ timeouts: { leaveMs: 100 } });
+    const sendAfter = (standingStillMs: number): Promise<unknown> => {
+      const beforeSend = (): Promise<void> => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, standingStillMs);
+        return Promise.resolve();
+      };
+      return impatient.batch.sendBatch(items(), { ...write, beforeSend });
+    };
+    // On a new connection, on one that was used before, and then as ever.
+    expect(await rejection(sendAfter(150))).toMatchObject({ kind: 'outcome-unknown', code: 'held-back' });
+    expect(calls()).toEqual([]);
+    await sendAfter(0);
+    expect(await rejection(sendAfter(150))).toMatchObject({ kind: 'outcome-unknown', code: 'held-back' });
+    await sendAfter(0);
+    expect(calls()).toHaveLength(2);
+  });
+
+  test('a write that is under way is waited for when it is cancelled; one that waits is not sent', async () => {
+    const cancel = new AbortController();
+    serve(async () => {
+      cancel.abort(new Error('cancelled'));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { status: 200, json: { serviced_requests: [] } };
+    });
+    const send = (): Promise<unknown> =>
+      client.batch.sendBatch(items(), { ...write, beforeSend: () => Promise.resolve(), signal: cancel.signal });
+    await expect(send()).resolves.toHaveLength(items().length);
+    await expect(send()).rejects.toThrow('cancelled');
+    expect(calls()).toHaveLength(1);
   });
 
   test('an item that no list names, or that has no status, is unserviced; a foreign id changes nothing', async () => {

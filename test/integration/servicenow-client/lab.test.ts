@@ -36,7 +36,7 @@ afterAll(async () => {
   await lab.stop();
 });
 
-function connect(userName: string, type: ServiceNowAuth['type'] = 'basic'): ServiceNowConnection {
+function connect(userName: string, type: Exclude<ServiceNowAuth['type'], 'unreadable'> = 'basic'): ServiceNowConnection {
   const user = lab.lab.users.find((candidate) => candidate.userName === userName)!;
   const oauth = lab.lab.oauthClients.find((candidate) => candidate.userName === userName)!;
   const auth: ServiceNowAuth =

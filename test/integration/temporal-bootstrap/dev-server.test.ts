@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findProcesses } from '../../../src/local-process.ts';
-import { connectTemporal, connectWorker } from '../../../src/temporal/connect.ts';
+import { connectWorker } from '../../../src/temporal/connect-worker.ts';
+import { connectTemporal } from '../../../src/temporal/connect.ts';
 import { acquireTemporalDevServer, type TemporalDevServer, type TemporalDevServerOptions } from '../../../src/temporal/dev-server.ts';
 import { startUser } from '../user-process.ts';
 

@@ -48,9 +48,15 @@ test('of another type, or beyond the limit of the server, are refused with the r
   ]);
   expect({ created, present }).toEqual({ created: ['ListA', 'ListB', 'Another'], present: [] });
   expect(refused).toEqual([
-    { name: 'DefenderSyncPhase', reason: 'it exists as Keyword instead of Int', remedy: expect.stringContaining('--type Int') },
+    {
+      name: 'DefenderSyncPhase',
+      cause: 'wrong-type',
+      reason: 'it exists as Keyword instead of Int',
+      remedy: expect.stringContaining('--type Int'),
+    },
     {
       name: 'ListC',
+      cause: 'not-made',
       reason: expect.stringContaining('more than 3'),
       remedy: expect.stringContaining(`--namespace ${namespace} --name ListC --type KeywordList`),
     },

@@ -68,7 +68,10 @@ export function createTestContext(changes: Partial<CliContext> & { readonly term
   const engine: Engine = {
     startWorker: () => Promise.reject(new Error('no worker in this test')),
     runDoctor: () => Promise.reject(new Error('no doctor in this test')),
+    requireMayChange: () => Promise.resolve(),
     findPairs: () => Promise.reject(new Error('no instance in this test')),
+    listAttachments: () => Promise.reject(new Error('no instance in this test')),
+    deleteAttachments: () => Promise.reject(new Error('no instance in this test')),
   };
   const context: CliContext = {
     environment: readEnvironment({}),

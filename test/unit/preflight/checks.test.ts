@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { runPreflight, type Verdict } from '../../../src/preflight/index.ts';
+import { runPreflight, type PreflightInput, type Verdict } from '../../../src/preflight/index.ts';
+import type { Row } from '../../../src/servicenow/index.ts';
 import * as fake from './world.ts';
 import { dictionaryOf, findingsOf, healthyWorld, inputOf, refusal, subscriptionId, type World } from './world.ts';
 
@@ -7,8 +8,11 @@ import { dictionaryOf, findingsOf, healthyWorld, inputOf, refusal, subscriptionI
 interface Case {
   readonly state: string;
   readonly change: (world: World) => void;
+  readonly input?: Partial<PreflightInput>;
   readonly check: string;
   readonly verdict: Verdict;
+  readonly cause?: string;
+  readonly follows?: string;
   readonly evidence?: readonly (string | RegExp)[];
   readonly remedy?: readonly (string | RegExp)[] | null;
 }
@@ -41,6 +45,15 @@ const entraCase = (code: string, remedy: (string | RegExp)[]): Case => ({
   remedy,
 });
 
+const secretsOf = (...secrets: { hint: string; endsInDays: number }[]): unknown => ({
+  passwordCredentials: secrets.map(({ hint, endsInDays }, index) => ({
+    hint,
+    displayName: `secret ${index}`,
+    keyId: `key-${index}`,
+    endDateTime: new Date(endsInDays * 24 * 3_600_000).toISOString(),
+  })),
+});
+
 const entra: Case[] = [
   {
     state: 'a token is issued',
@@ -55,9 +68,56 @@ const entra: Case[] = [
   entraCase('secret-id-instead-of-value', ['not the Secret ID', 'CONTOSO_SECRET']),
   entraCase('AADSTS700016', [fake.clientId, fake.tenantId, 'Directory (tenant) ID']),
   entraCase('AADSTS7000229', [`az ad sp create --id ${fake.clientId}`]),
+  entraCase('AADSTS700027', ['Certificates', 'openssl x509', fake.clientId]),
+  entraCase('AADSTS700024', ['clock of the worker']),
+  entraCase('AADSTS700213', ['Federated credentials', `az ad app federated-credential list --id ${fake.clientId}`]),
+  entraCase('untrusted', ['caFile']),
   entraCase('AADSTS90002', [fake.tenantId, 'usgovernment']),
   entraCase('AADSTS53003', ['Conditional Access', fake.clientId]),
   entraCase('AADSTS99999', ['general']),
+  {
+    state: 'the secret ends in ten days',
+    change: (world) => {
+      world.directory = { '/applications': [secretsOf({ hint: 'can', endsInDays: 10 }, { hint: 'can', endsInDays: 3 })] };
+    },
+    check: 'entra.credential-expiry',
+    verdict: 'warning',
+    cause: 'secret-expires-soon',
+    evidence: ['expires in 10 days', '1970-01-11', 'Secret ID key-0'],
+    follows: 'afterwards every run parks',
+    remedy: [`az ad app credential reset --id ${fake.clientId} --append`, 'CONTOSO_SECRET'],
+  },
+  {
+    state: 'another secret of the application ends in ten days',
+    change: (world) => {
+      world.directory = { '/applications': [secretsOf({ hint: 'can', endsInDays: 90 }, { hint: 'old', endsInDays: 10 })] };
+    },
+    check: 'entra.credential-expiry',
+    verdict: 'ok',
+    evidence: ['1970-04-01'],
+    remedy: null,
+  },
+  {
+    state: 'the registration cannot be read now',
+    change: (world) => {
+      world.directory = { '/applications': refusal('transient') };
+    },
+    check: 'entra.credential-expiry',
+    verdict: 'ok',
+    evidence: ['not known', 'Application.Read.All'],
+    remedy: null,
+  },
+  {
+    state: 'the clock of the worker is an hour ahead',
+    change: (world) => {
+      world.clockSkewMs = 3_600_000;
+    },
+    check: 'entra.sign-in',
+    verdict: 'warning',
+    cause: 'clock-skew',
+    evidence: ['60 minutes ahead'],
+    remedy: ['timedatectl'],
+  },
   {
     state: 'the token is one of another tenant',
     change: (world) => {
@@ -345,7 +405,9 @@ const azure: Case[] = [
     },
     check: `azure.read.${subscriptionId(2)}`,
     verdict: 'warning',
-    evidence: [subscriptionId(2), 'degraded', 'Microsoft.Security/pricings/read'],
+    cause: 'forbidden',
+    evidence: [subscriptionId(2), 'Microsoft.Security/pricings/read'],
+    follows: 'ends degraded',
     remedy: ['Security Reader', grant(`/subscriptions/${subscriptionId(2)}`)],
   },
   {
@@ -372,7 +434,7 @@ const azure: Case[] = [
     change: () => undefined,
     check: 'azure.defender-plan',
     verdict: 'ok',
-    evidence: ['CloudPosture is on in 2', 'Containers is on in 2'],
+    evidence: ['CloudPosture is on in 2', 'Containers in 2'],
     remedy: null,
   },
   {
@@ -382,8 +444,129 @@ const azure: Case[] = [
     },
     check: 'azure.defender-plan',
     verdict: 'warning',
-    evidence: [subscriptionId(2), 'a state, not a fault'],
+    cause: 'no-paid-plan',
+    evidence: [subscriptionId(2), 'no regulatory standards'],
+    follows: 'not applicable',
     remedy: [`az security pricing create --name CloudPosture --tier Standard --subscription ${subscriptionId(2)}`],
+  },
+  {
+    state: 'the plan Containers is off everywhere',
+    change: (world) => {
+      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'CloudPosture', tier: 'Standard' }];
+    },
+    check: 'azure.defender-plan',
+    verdict: 'warning',
+    cause: 'containers-off',
+    evidence: ['all 2 subscriptions'],
+    follows: 'not applicable',
+    remedy: ['If it is meant to be so, nothing', 'az security pricing create --name Containers'],
+  },
+  {
+    state: 'a role of one’s own allows plans, and takes assessments out',
+    change: (world) => {
+      const custom = [{ actions: ['Microsoft.Security/*/read'], notActions: ['microsoft.security/ASSESSMENTS/*'] }];
+      for (const number of [1, 2]) world.permissions[subscriptionId(number)] = custom;
+    },
+    check: 'azure.read',
+    verdict: 'blocking',
+    cause: 'assessments-read-denied',
+    evidence: ['do not allow Microsoft.Security/assessments/read', 'without microsoft.security/ASSESSMENTS/*'],
+    remedy: [grant(`/subscriptions/${subscriptionId(1)}`)],
+  },
+  {
+    state: 'a second role allows what the first takes out',
+    change: (world) => {
+      world.permissions[subscriptionId(1)] = [
+        { actions: ['*/read'], notActions: ['Microsoft.Security/assessments/read'] },
+        { actions: ['Microsoft.Security/assessments/read', '*/read'], notActions: [] },
+      ];
+    },
+    check: 'azure.read',
+    verdict: 'ok',
+    evidence: ['2 subscriptions'],
+    remedy: null,
+  },
+  {
+    state: 'Security Reader alone',
+    change: (world) => {
+      world.permissions[subscriptionId(2)] = [{ actions: ['Microsoft.Security/*/read'], notActions: [] }];
+    },
+    check: 'azure.tags',
+    verdict: 'warning',
+    cause: 'tags-not-readable',
+    evidence: [subscriptionId(2), 'Microsoft.Compute/virtualMachines/read', '1 subscription of 2'],
+    follows: 'no host tags',
+    remedy: [
+      `az role assignment create --assignee ${fake.clientId} --role acdd72a7-3385-48ef-bd42-f606fba81ae7 --scope /subscriptions/${subscriptionId(2)}`,
+    ],
+  },
+  {
+    state: 'the roles themselves are not readable',
+    change: (world) => {
+      for (const number of [1, 2]) world.permissions[subscriptionId(number)] = refusal('forbidden');
+    },
+    check: 'azure.read',
+    verdict: 'ok',
+    evidence: ['2 subscriptions'],
+    remedy: null,
+  },
+  {
+    state: 'Resource Graph does not know a subscription yet',
+    change: (world) => {
+      world.graphSubscriptions = [subscriptionId(1).toUpperCase()];
+    },
+    check: 'azure.resource-graph',
+    verdict: 'warning',
+    cause: 'fewer-subscriptions',
+    evidence: ['1 of 2 subscriptions', subscriptionId(2)],
+    follows: 'nothing of them is closed',
+    remedy: ['within the hour', `--subscriptions ${subscriptionId(2)}`],
+  },
+  {
+    state: 'Resource Graph refuses',
+    change: (world) => {
+      world.graphSubscriptions = refusal('forbidden', { message: 'Resource Graph answers 403' });
+    },
+    check: 'azure.resource-graph',
+    verdict: 'not-readable',
+    evidence: ['Resource Graph answers 403'],
+  },
+  {
+    state: 'details of CVEs are hidden',
+    change: (world) => {
+      world.cveDetails = 0;
+    },
+    check: 'azure.cve-details',
+    verdict: 'warning',
+    cause: 'cve-details-hidden',
+    evidence: ['microsoft.security/cvedetails', fake.tenantId],
+    follows: 'without scores',
+    remedy: [grant(`/providers/Microsoft.Management/managementGroups/${fake.tenantId}`)],
+  },
+  {
+    state: 'details of CVEs are hidden, and no image is scanned',
+    change: (world) => {
+      world.cveDetails = 0;
+      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'Containers', tier: 'Free' }];
+    },
+    check: 'azure.cve-details',
+    verdict: 'ok',
+    evidence: ['Not needed'],
+    remedy: null,
+  },
+  // No plan, and nothing found: Foundational CSPM was never asked for (azure.md §0.4).
+  {
+    state: 'a new subscription without Foundational CSPM',
+    change: (world) => {
+      world.pricings[subscriptionId(2)] = [{ name: 'CloudPosture', tier: 'Free' }];
+      world.assessments[subscriptionId(2)] = 0;
+    },
+    check: 'azure.defender-plan',
+    verdict: 'warning',
+    cause: 'foundational-cspm-off',
+    evidence: [subscriptionId(2), 'opt-in', '27 October 2026'],
+    follows: 'not applicable',
+    remedy: ['If it is meant to be so, nothing'],
   },
 ];
 
@@ -406,21 +589,55 @@ const access: Case[] = [
     },
     check: 'servicenow.sign-in',
     verdict: 'blocking',
-    evidence: ['oauth-client-1'],
-    remedy: ['The usual causes'],
+    evidence: ['oauth-client-1', 'OAuth Application User'],
+    remedy: ['/oauth_entity_list.do?sysparm_query=client_id=oauth-client-1', 'glide.oauth.inbound.client.credential.grant_type.enabled'],
   },
   {
     state: 'the instance hibernates',
     change: (world) => {
-      world.rows['sys_user_has_role'] = refusal('malformed-answer', {
+      world.rows['sys_user_has_role'] = refusal('transient', {
         code: 'hibernating',
         message: 'The instance hibernates.',
         remedy: 'choose Wake instance',
       });
     },
+    input: { passing: 'report' },
     check: 'servicenow.sign-in',
     verdict: 'blocking',
     remedy: ['Wake instance'],
+  },
+  {
+    state: 'the client is let in, but not to the Batch API',
+    change: (world) => {
+      world.reach = [
+        { api: 'Table API', method: 'GET', apiPath: 'now/table', refused: undefined, scope: undefined },
+        { api: 'Batch API', method: 'POST', apiPath: 'now/batch', refused: 'Access to unscoped api is not allowed', scope: undefined },
+      ];
+    },
+    check: 'servicenow.sign-in',
+    verdict: 'blocking',
+    evidence: ['not to: Batch API (POST /api/now/batch)', 'unscoped'],
+    remedy: ['REST API Auth Scope › New', 'client_id=oauth-client-1'],
+  },
+  {
+    state: 'a rule of the plugin lets the user only read',
+    change: (world) => {
+      world.rows['sys_user_role'] = [{ name: 'admin' }, { name: 'sn_vul_msft_tvm.configure_integration' }];
+      const rows = world.rows['sys_user_has_role'] as Row[];
+      rows.push(...fake.roleRows('defender.sync', ['sn_vul_msft_tvm.read_integration', 'sn_si.admin']));
+    },
+    check: 'servicenow.roles',
+    verdict: 'blocking',
+    evidence: ['sn_vul_msft_tvm.read_integration, which lets it read'],
+    remedy: ['add sn_vul_msft_tvm.configure_integration'],
+  },
+  {
+    state: 'roles cannot be seen: which of them exist is not known, and nothing is made of it',
+    change: (world) => {
+      world.rows['sys_user_role'] = [];
+    },
+    check: 'servicenow.roles',
+    verdict: 'ok',
   },
   {
     state: 'role rows are forbidden',
@@ -436,7 +653,7 @@ const access: Case[] = [
     change: () => undefined,
     check: 'servicenow.roles',
     verdict: 'ok',
-    evidence: ['defender.sync', '6 roles'],
+    evidence: ['defender.sync', '8 roles'],
     remedy: null,
   },
   {
@@ -465,7 +682,8 @@ const access: Case[] = [
     },
     check: 'servicenow.writes.sn_vul_nvd_entry',
     verdict: 'warning',
-    evidence: ['sn_vul_nvd_entry refuses updates', 'parked'],
+    evidence: ['sn_vul_nvd_entry refuses updates'],
+    follows: 'parked',
     remedy: ['sn_vul.vulnerability_write', 'Name = sn_vul_nvd_entry', 'Operation = write', 'Execute Now'],
   },
   {
@@ -610,6 +828,40 @@ const access: Case[] = [
 ];
 
 const instance: Case[] = [
+  {
+    state: 'an inactive rule, and yet the engine takes a resource: its own answer counts',
+    change: (world) => {
+      const rules = world.rows['cmdb_identifier'] as Row[];
+      const isOfResources = (rule: Row): boolean => rule['applies_to'] === 'cmdb_ci_cmp_resource';
+      world.rows['cmdb_identifier'] = rules.map((rule) => (isOfResources(rule) ? { ...rule, active: 'false' } : rule));
+    },
+    check: 'servicenow.identifiers',
+    verdict: 'warning',
+    evidence: ['is not active', 'yet the engine would take one'],
+    remedy: ['check Active'],
+  },
+  {
+    state: 'a rate-limit rule, and nobody knows how large the estate is',
+    change: (world) => {
+      world.rateLimits = [{ requests: 'POST /api/now/batch', perHour: 100, rule: 'rule-1' }];
+      world.subscriptions = refusal('forbidden', { remedy: 'Assign a role.' });
+    },
+    check: 'servicenow.rate-limits',
+    verdict: 'ok',
+    evidence: ['POST /api/now/batch: 100 requests an hour', 'not known yet'],
+    remedy: null,
+  },
+  {
+    state: 'records of a table are counted, and none is shown',
+    change: (world) => {
+      for (const column of Object.values(dictionaryOf(world).tables['sn_vulc_test']!.columns)) column.readable = undefined;
+      world.hiddenRows['sn_vulc_test'] = 7;
+    },
+    check: 'servicenow.tables',
+    verdict: 'blocking',
+    evidence: ['sn_vulc_test (7 records counted, none shown)'],
+    remedy: ['sn_vulc.read'],
+  },
   {
     state: 'all tables are there',
     change: () => undefined,
@@ -806,7 +1058,8 @@ const writers: Case[] = [
     },
     check: 'servicenow.plugin-writers',
     verdict: 'blocking',
-    evidence: ['plugin-1', 'Two writers'],
+    cause: 'plugin-scope-not-readable',
+    evidence: ['plugin-1', 'Two writers', 'no Tenant ID'],
     remedy: ['clear Active'],
   },
   {
@@ -834,10 +1087,12 @@ const writers: Case[] = [
     change: (world) => {
       world.rows['sn_vul_integration'] = [fake.pluginRow({ active: 'false', run_as: 'sys-somebody', 'run_as.user_name': 'somebody' })];
     },
-    check: 'servicenow.plugin-writers',
+    check: 'servicenow.run-as',
     verdict: 'warning',
-    evidence: ['runs as somebody', 'attachments'],
-    remedy: ['set Run as to VR.System'],
+    cause: 'run-as-drift',
+    follows: 'puts the field back',
+    evidence: ['1 of 1 integration record', 'as somebody', 'plugin-1', 'attachments'],
+    remedy: ['Run as = VR.System'],
   },
   {
     state: "the engine's own records are active and of another vendor",
@@ -888,13 +1143,15 @@ describe.each([
   ['the instance', instance],
   ['other writers', writers],
 ])('%s', (_area, cases) => {
-  test.each(cases)('$state → $check $verdict', async ({ change, check, verdict, evidence, remedy }) => {
+  test.each(cases)('$state → $check $verdict', async ({ change, input, check, verdict, cause, follows, evidence, remedy }) => {
     const world = healthyWorld();
     change(world);
-    const { findings } = await runPreflight(inputOf(world));
+    const { findings } = await runPreflight(inputOf(world, input));
     const [finding, ...others] = findings.filter((candidate) => candidate.check === check);
     expect(others).toEqual([]);
     expect(finding?.verdict).toBe(verdict);
+    if (cause !== undefined) expect(finding?.cause).toBe(cause);
+    if (follows !== undefined) expect(finding?.follows).toContain(follows);
     // A remedy is steps, not a manual; histories have room for sentences.
     expect(finding?.remedy?.length ?? 0).toBeLessThanOrEqual(1_000);
     for (const words of evidence ?? []) expect(finding?.evidence).toMatch(words);

@@ -29,6 +29,9 @@ describe('runPreflight', () => {
       'graph.incident-permissions',
       'azure.scopes',
       'azure.read',
+      'azure.tags',
+      'azure.resource-graph',
+      'azure.cve-details',
       'azure.defender-plan',
     ]);
     expect(notChecked[0]?.evidence).toContain('entra.sign-in');
@@ -36,6 +39,18 @@ describe('runPreflight', () => {
     expect(findings.filter(({ check }) => check.startsWith('servicenow.')).every(({ verdict }) => verdict === 'ok')).toBe(true);
     expect(world.requests).not.toContain('subscriptions');
     expect(scopes).toEqual([]);
+  });
+
+  test('what is wrong says what follows and who can put it right; what is right does not', async () => {
+    const world = healthyWorld();
+    world.tokens.arm = refusal('unauthenticated', { code: 'AADSTS7000215' });
+    const { findings } = await runPreflight(inputOf(world));
+    const [signIn] = findingsOf(findings, 'entra.sign-in');
+    expect(signIn?.follows).toContain('parks');
+    expect(signIn?.fixedBy).toContain('app registration');
+    const right = findings.filter(({ verdict }) => verdict === 'ok' || verdict === 'not-checked');
+    expect(right.length).toBeGreaterThan(5);
+    expect(right.every(({ follows, fixedBy }) => follows === null && fixedBy === null)).toBe(true);
   });
 
   test('a warning does not stop what depends on it', async () => {
@@ -98,7 +113,7 @@ describe('runPreflight', () => {
     expect(most).toBe(8);
   });
 
-  test.each(['throttled', 'transient', 'outcome-unknown', 'fenced-out', 'bug'] as const)(
+  test.each(['throttled', 'transient', 'outcome-unknown', 'fenced-out', 'overtaken', 'bug'] as const)(
     '%s is no finding: it is thrown on',
     async (kind) => {
       const failure = refusal(kind, { retryAfterMs: 7_000 });
@@ -118,6 +133,23 @@ describe('runPreflight', () => {
       }
     },
   );
+
+  test('for a person who asks, trouble that may pass stands beside everything else', async () => {
+    const world = healthyWorld();
+    world.tokens.arm = refusal('transient', { code: 'ECONNREFUSED', message: 'login.microsoftonline.com did not answer' });
+    world.rows['sn_vul_integration'] = refusal('throttled', { status: 429 });
+    const { findings } = await runPreflight(inputOf(world, { passing: 'report' }));
+    expect(findingsOf(findings, 'entra.sign-in')[0]).toMatchObject({ verdict: 'blocking', cause: 'not-reachable' });
+    expect(findingsOf(findings, 'entra.sign-in')[0]?.remedy).toContain('firewall');
+    expect(findingsOf(findings, 'servicenow.plugin-writers')[0]).toMatchObject({ verdict: 'not-readable', cause: 'no-answer-now' });
+    expect(findingsOf(findings, 'servicenow.tables')[0]?.verdict).toBe('ok');
+  });
+
+  test.each(['fenced-out', 'bug'] as const)('%s is thrown on even then', async (kind) => {
+    const world = healthyWorld();
+    world.subscriptions = refusal(kind);
+    await expect(runPreflight(inputOf(world, { passing: 'report' }))).rejects.toMatchObject({ kind });
+  });
 
   test('a defect is thrown on as it is', async () => {
     const world = healthyWorld();
@@ -153,19 +185,29 @@ describe('the catalogue', () => {
 });
 
 describe('renderFindings', () => {
+  const wrong = { follows: null, fixedBy: null };
   const findings: Finding[] = [
-    { check: 'entra.sign-in', verdict: 'ok', evidence: 'signed in', remedy: null },
-    { check: 'azure.read.x', verdict: 'warning', evidence: 'one scope\nfails', remedy: 'assign a role' },
-    { check: 'servicenow.ire', verdict: 'not-checked', evidence: 'not checked', remedy: null },
-    { check: 'servicenow.tables', verdict: 'blocking', evidence: 'absent \u001b[2J', remedy: 'install it' },
-    { check: 'servicenow.roles', verdict: 'not-readable', evidence: 'hidden', remedy: 'let it read' },
+    { check: 'entra.sign-in', verdict: 'ok', cause: 'ok', evidence: 'signed in', remedy: null, ...wrong },
+    { check: 'azure.read.x', verdict: 'warning', cause: 'forbidden', evidence: 'one scope\nfails', remedy: 'assign a role', ...wrong },
+    { check: 'servicenow.ire', verdict: 'not-checked', cause: 'not-checked', evidence: 'not checked', remedy: null, ...wrong },
+    {
+      check: 'servicenow.tables',
+      verdict: 'blocking',
+      cause: 'table-absent',
+      evidence: 'absent \u001b[2J',
+      follows: 'the run parks',
+      fixedBy: 'An administrator',
+      remedy: 'install it',
+    },
+    { check: 'servicenow.roles', verdict: 'not-readable', cause: 'hidden', evidence: 'hidden', remedy: 'let it read', ...wrong },
   ];
 
   test('worst first, one line a sentence, a sum at the end', () => {
     expect(renderFindings(findings, { colours: false }).split('\n')).toEqual([
       'BLOCKING      servicenow.tables',
       '              absent [2J',
-      '              → install it',
+      '              the run parks',
+      '              → An administrator: install it',
       'NOT READABLE  servicenow.roles',
       '              hidden',
       '              → let it read',

@@ -1,18 +1,21 @@
 /** A small Azure and a small ServiceNow in memory: healthy, until a test changes something. */
 import { SyncError, type FailureFacts } from '../../../src/errors.ts';
-import type { AzureClients, IncidentsProbe, Pricing, Subscription, TokenSource } from '../../../src/azure/index.ts';
+import type { AzureClients, IncidentsProbe, PermissionEntry, Pricing, Subscription, TokenSource } from '../../../src/azure/index.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import type { DeploymentSettings, ServiceNowSettings } from '../../../src/config/index.ts';
 import type { DeploymentName, TableSpec } from '../../../src/model.ts';
-import type { Finding, PreflightInput } from '../../../src/preflight/index.ts';
+import type { EngineProbes, Finding, PreflightInput } from '../../../src/preflight/index.ts';
 import { createRolesApi } from '../../../src/servicenow/roles.ts';
 import type {
+  ApiReach,
   DictionaryColumn,
   InstanceDictionary,
   IreOutcome,
   ListOptions,
+  RateLimit,
   Row,
   ServiceNowClient,
+  SignInDiagnosis,
   TableApi,
 } from '../../../src/servicenow/index.ts';
 
@@ -38,15 +41,30 @@ export interface World {
   subscriptions: Subscription[] | Error;
   managementGroups: Record<string, string[] | Error>;
   pricings: Record<string, Pricing[] | Error>;
+  /** What the roles allow, by subscription; default: Reader. */
+  permissions: Record<string, PermissionEntry[] | Error>;
+  /** What Resource Graph shows: subscriptions (default: all that are visible), assessments by subscription, rows of cvedetails. */
+  graphSubscriptions: string[] | Error | undefined;
+  assessments: Record<string, number>;
+  cveDetails: number | Error;
   incidentsProbe: IncidentsProbe | Error;
   directory: Record<string, unknown[] | Error> | undefined;
   dataSource: string;
   rows: Record<string, Row[] | Error>;
+  /** How many attachments a data source has, by sys_id. */
+  attachments: Record<string, number>;
   /** What an empty change of a record that does not exist is answered with, by table. */
   writes: Record<string, Error>;
   dictionary: Mutable<InstanceDictionary> | Error;
   dryRun: IreOutcome[] | Error;
   ledgerId: string | undefined;
+  /** How far the worker's clock is ahead of Entra's. */
+  clockSkewMs: number;
+  reach: ApiReach[];
+  /** Records that a read ACL hides, by table. */
+  hiddenRows: Record<string, number>;
+  diagnosis: SignInDiagnosis;
+  rateLimits: RateLimit[];
   requests: string[];
 }
 type Mutable<Value> = Value extends readonly (infer Item)[]
@@ -98,7 +116,11 @@ const tables: Readonly<Record<string, readonly string[]>> = {
   cmdb_ci: ['discovery_source'],
   sn_sec_int_integration: ['id', 'name', 'description'],
   sn_sec_int_impl: ['name', 'active', 'integration'],
-  sn_vul_integration: ['name', 'active', 'run_as', 'instance', 'integration'],
+  sn_vul_integration: ['name', 'active', 'run_as', 'instance', 'integration', 'sys_updated_by', 'sys_updated_on'],
+  sn_sec_int_config: ['name', 'label'],
+  sn_sec_int_impl_config: ['configuration', 'implementation', 'value'],
+  sn_vul_int_data_src: ['integration', 'data_source'],
+  sn_vul_integration_run: ['integration', 'state'],
 };
 
 function healthyDictionary(): Mutable<InstanceDictionary> {
@@ -110,6 +132,9 @@ function healthyDictionary(): Mutable<InstanceDictionary> {
     readable: { tables: true, columns: true, choices: true },
     tables: Object.fromEntries(entries),
   };
+  const link = dictionary.tables['sn_vul_int_data_src']?.columns ?? {};
+  link['integration']!.reference = 'sn_vul_integration';
+  link['data_source']!.reference = 'sys_data_source';
   choicesOf(dictionary, ['ServiceNow', 'Microsoft Defender for Cloud']);
   return dictionary;
 }
@@ -128,11 +153,30 @@ export function dictionaryOf(world: World): Mutable<InstanceDictionary> {
 export const engineRoles = [
   'itil',
   'personalize_read_dictionary',
+  'sn_si.admin',
+  'sn_si.ingestion_profile_admin',
   'sn_vul.vulnerability_write',
   'sn_vul_container.write_all',
   'sn_vulc.import_admin',
   'sn_vulc.write',
 ];
+
+/** What the instance has besides: of the applications that are installed. */
+const furtherRoles = [
+  'sn_sec_cmn.write',
+  'sn_sec_core.read_dictionary',
+  'sn_sec_int.admin',
+  'sn_vul.vr_import_admin',
+  'sn_vul.vulnerability_admin',
+  'sn_vul_container.create_vi',
+];
+
+const identifierClasses = [
+  ['cmdb_ci_cloud_service_account', 'account_id'],
+  ['cmdb_ci_azure_datacenter', 'object_id'],
+  ['cmdb_ci_cmp_resource', 'object_id'],
+  ['cmdb_ci_docker_image', 'image_id'],
+] as const;
 
 export function roleRows(userName: string, roles: readonly string[]): Row[] {
   return roles.map((role) => ({
@@ -158,10 +202,30 @@ export function pluginRow(changes: Row = {}): Row {
     'run_as.user_name': 'VR.System',
     'integration.name': 'Microsoft Defender for Cloud',
     'integration.id': 'microsoft_defender_for_cloud',
+    instance: 'impl-plugin',
     'instance.name': 'Contoso',
     'instance.active': 'true',
     ...changes,
   };
+}
+
+/** What the form of the plugin's integration instance says, by label. */
+export function scopeRows(values: Readonly<Record<string, string>>): Row[] {
+  return Object.entries(values).map(([label, value], index) => ({
+    sys_id: `parameter-${index}`,
+    'configuration.name': `parameter_${index}`,
+    'configuration.label': label,
+    implementation: 'impl-plugin',
+    value,
+  }));
+}
+
+/** The plugin's record, inactive, with a data source that holds so many attachments. */
+export function withDataSource(world: World, attachments: number, changes: Row = {}): void {
+  world.rows['sn_vul_integration'] = [pluginRow({ active: 'false', ...changes })];
+  world.rows['sn_vul_int_data_src'] = [{ sys_id: 'link-1', integration: 'plugin-1', data_source: 'source-1' }];
+  world.rows['sys_data_source'] = [{ sys_id: 'source-1', name: 'Assessments' }];
+  world.attachments = { 'source-1': attachments };
 }
 
 export function healthyWorld(): World {
@@ -177,13 +241,31 @@ export function healthyWorld(): World {
     subscriptions: [subscription(1), subscription(2), subscription(3)],
     managementGroups: {},
     pricings: {},
+    permissions: {},
+    graphSubscriptions: undefined,
+    assessments: {},
+    cveDetails: 1,
     incidentsProbe: { verdict: 'missing-roles', required: ['SecurityIncident.Read.All', 'SecurityIncident.ReadWrite.All'], held: [] },
     directory: undefined,
     dataSource: 'Microsoft Defender for Cloud',
     rows: {
       sys_user_has_role: [...roleRows('defender.sync', engineRoles), ...roleRows('VR.System', ['sn_vul.vr_import_admin', 'import_admin'])],
+      sys_user_role: ['admin', ...engineRoles, ...furtherRoles].map((name) => ({ sys_id: `sys-${name}`, name })),
+      cmdb_identifier: identifierClasses.map(([className]) => ({
+        sys_id: `rule-${className}`,
+        name: `${className} rule`,
+        applies_to: className,
+        active: 'true',
+      })),
+      cmdb_identifier_entry: identifierClasses.map(([className, attributes]) => ({
+        sys_id: `entry-${className}`,
+        identifier: `rule-${className}`,
+        attributes,
+        active: 'true',
+      })),
       sys_user: [userRow('defender.sync'), userRow('VR.System')],
     },
+    attachments: {},
     writes: {},
     dictionary: healthyDictionary(),
     dryRun: ['cmdb_ci_cloud_service_account', 'cmdb_ci_azure_datacenter', 'cmdb_ci_cmp_resource'].map((className) => ({
@@ -193,6 +275,11 @@ export function healthyWorld(): World {
       operation: 'INSERT',
     })),
     ledgerId,
+    clockSkewMs: 0,
+    reach: [],
+    hiddenRows: {},
+    diagnosis: { fits: 'unknown' },
+    rateLimits: [],
     requests: [],
   };
 }
@@ -218,9 +305,33 @@ export function inputOf(world: World, changes: Partial<PreflightInput> = {}): Pr
     nowMs: () => 0,
     ledgerId: world.ledgerId,
     directory: directoryOf(world),
+    engine: healthyEngine,
     ...changes,
   };
 }
+
+const healthyEngine: EngineProbes = {
+  ledger: {
+    place: 'ledger:5432/sync',
+    connect: () => Promise.resolve('18.4'),
+    schema: () => Promise.resolve({ missing: [], unknown: [], isThere: true }),
+    rights: () => Promise.resolve({ user: 'sync', schema: 'public', isStandby: false, isReadOnly: false, missing: [] }),
+  },
+  memory: {
+    read: () => Promise.resolve({ ledgerId, deploymentUrl: undefined, sequence: 0, hasPublished: false }),
+    isOwnRun: () => Promise.resolve(false),
+  },
+  temporal: {
+    address: 'temporal:7233',
+    namespace: 'default',
+    isLocal: false,
+    connect: () => Promise.resolve(undefined),
+    requireNamespace: () => Promise.resolve(),
+    searchAttributes: () => Promise.resolve({ created: [], present: ['DefenderSyncPhase'], refused: [] }),
+    pollers: () => Promise.resolve([{ taskQueue: 'defender-sync', workflows: 1, activities: 1 }]),
+    schedules: () => Promise.resolve([]),
+  },
+};
 
 function deploymentOf(world: World): DeploymentSettings {
   return {
@@ -272,7 +383,7 @@ function tokensOf(world: World): TokenSource {
       const fresh = options?.forceNew === true ? world.freshGraphClaims : undefined;
       const claims = fresh ?? orThrow(world.tokens[which]);
       const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
-      return { token: `header.${payload}.signature`, expiresAtMs: 3_600_000, obtainedAtMs: 0 };
+      return { token: `header.${payload}.signature`, expiresAtMs: 3_600_000, obtainedAtMs: 0, serverTimeMs: -world.clockSkewMs };
     },
   };
 }
@@ -284,7 +395,7 @@ function azureOf(world: World): AzureClients {
   return {
     arm: { getPage: unused, getOne: unused, post: unused },
     directory: { getPage: unused, getOne: unused, post: unused },
-    resourceGraph: { queryPage: unused },
+    resourceGraph: { queryPage: async ({ query }) => ({ ...emptyPage, rows: graphRowsOf(world, query) }) },
     discovery: {
       listSubscriptions: async () => {
         world.requests.push('subscriptions');
@@ -300,9 +411,19 @@ function azureOf(world: World): AzureClients {
         world.requests.push(`pricings ${id}`);
         return orThrow(world.pricings[id] ?? paid);
       },
+      readPermissions: async (id) => orThrow(world.permissions[id] ?? [{ actions: ['*/read'], notActions: [] }]),
     },
     graph: { readIncidentsProbe: async () => orThrow(world.incidentsProbe) },
   };
+}
+
+const emptyPage = { totalRecords: undefined, skipToken: undefined, top: 1_000, quotaRemaining: undefined, quotaResetsAfterMs: undefined };
+
+function graphRowsOf(world: World, query: string): unknown[] {
+  if (query.includes('cvedetails')) return Array.from({ length: orThrow(world.cveDetails) }, (_, index) => ({ id: `cve-${index}` }));
+  const visible = Array.isArray(world.subscriptions) ? world.subscriptions.map(({ subscriptionId: id }) => id) : [];
+  if (query.startsWith('securityresources')) return visible.map((id) => ({ id, assessments: world.assessments[id] ?? 10 }));
+  return orThrow<string[]>(world.graphSubscriptions ?? visible).map((id) => ({ id: `/subscriptions/${id}`, subscriptionId: id }));
 }
 
 function directoryOf(world: World): PreflightInput['directory'] {
@@ -360,9 +481,22 @@ function serviceNowClientOf(world: World): ServiceNowClient {
       },
     },
     aggregate: { count: unused, countBy: unused },
-    attachments: {} as ServiceNowClient['attachments'],
+    attachments: {
+      countPerRecord: async () => {
+        world.requests.push('attachments');
+        return new Map(Object.entries(world.attachments));
+      },
+      list: unused,
+      remove: unused,
+    },
     roles: createRolesApi(table),
     properties: { read: unused },
+    reach: {
+      probeApis: async () => world.reach,
+      readHidden: async (name) => ({ shown: 0, counted: world.hiddenRows[name] ?? 0 }),
+      diagnoseSignIn: async () => world.diagnosis,
+    },
+    rateLimits: () => world.rateLimits,
     probeDictionary: async () => orThrow(world.dictionary),
     withDictionary: () => client,
   };

@@ -71,6 +71,27 @@ describe('a preflight that blocks', () => {
     await handle.terminate();
   });
 
+  test('while it looks again it is parked as before, and takes questions', async () => {
+    let looks = 0;
+    const held = Promise.withResolvers<undefined>();
+    const deployment = engine.deployment({
+      preflight: async () => {
+        looks += 1;
+        if (looks === 2) await held.promise;
+        return looks < 3 ? [finding('entra.sign-in')] : [];
+      },
+      parkSettings: async () => quickly,
+    });
+    const handle = await deployment.start();
+    while (looks < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await shownOf(handle)).toMatchObject({ phase: 'parked', blockedBy: ['entra.sign-in'] });
+    const asked = recheckRun(engine.temporal.client, deployment.name);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    held.resolve(undefined);
+    expect(await asked).toMatchObject({ outcome: 'goes-on' });
+    expect(await handle.result()).toMatchObject({ outcome: 'succeeded' });
+  });
+
   test('looks again by itself, and goes on with no other command', async () => {
     let refusals = 3;
     const deployment = engine.deployment({

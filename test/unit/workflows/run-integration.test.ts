@@ -113,7 +113,7 @@ describe('an activity that fails', () => {
 
   test('that may pass: tried again with back-off', async () => {
     await Promise.all(
-      (['transient', 'outcome-unknown', 'malformed-answer'] as const).map(async (kind) => {
+      (['transient', 'outcome-unknown', 'malformed-answer', 'overtaken'] as const).map(async (kind) => {
         const deployment = engine.deployment({
           derive: async () => {
             if (activityInfo().attempt < 2) throw failing(kind);

@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll } from '@jest/globals';
 import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { DefaultLogger, Runtime, type NativeConnection, type Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, type Worker } from '@temporalio/worker';
 import type { Activities } from '../../../activities/index.ts';
-import { connectWorker } from '../../../src/temporal/connect.ts';
+import { connectWorker, type WorkerConnection } from '../../../src/temporal/connect-worker.ts';
 import { createWorker } from '../../../src/temporal/worker.ts';
 import {
   integrationWorkflowId,
@@ -55,14 +55,19 @@ export function withStubEngine(): StubEngine {
   const temporal = withTemporal();
   const taskQueue = `stubs-${randomBytes(4).toString('hex')}`;
   const scripts = new Map<string, Script>();
-  let connection: NativeConnection;
+  let connection: WorkerConnection;
   let worker: Worker;
   let ended: Promise<void>;
   beforeAll(async () => {
     // Activities that fail as a test says so are no news.
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     connection = await connectWorker(temporal);
-    worker = await createWorker({ connection, namespace: temporal.namespace, taskQueue, activities: dispatching(scripts) });
+    worker = await createWorker({
+      connection: connection.connection,
+      namespace: temporal.namespace,
+      taskQueue,
+      activities: dispatching(scripts),
+    });
     ended = worker.run();
   }, 120_000);
   afterAll(async () => {

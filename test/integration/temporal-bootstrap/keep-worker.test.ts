@@ -1,0 +1,131 @@
+/** Certificates of the way to Temporal are renewed under a worker that lives for months (mutual TLS in front of a real server). */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { bundleWorkflowCode, DefaultLogger, Runtime, type WorkflowBundle } from '@temporalio/worker';
+import type { Activities } from '../../../activities/index.ts';
+import { loadOrCreateAuthority, selfSignedPair, type LabAuthority, type LabCertificate } from '../../../lab/kit/tls.ts';
+import { addressOf } from '../../../src/cli/servers.ts';
+import { keepWorker, type KeptWorker } from '../../../src/temporal/keep-worker.ts';
+import type { TemporalAddress } from '../../../src/temporal/connect.ts';
+import { withTemporal } from '../servers.ts';
+import { openMutualTlsGate, type MutualTlsGate } from './mutual-tls-gate.ts';
+
+const temporal = withTemporal();
+let dir: string;
+let bundle: WorkflowBundle;
+let authorities: readonly [LabAuthority, LabAuthority];
+
+beforeAll(async () => {
+  // What a cut connection makes the core say is no news here.
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  dir = await mkdtemp(join(tmpdir(), 'defender-sync-keep-worker-'));
+  bundle = await bundleWorkflowCode({
+    workflowsPath: new URL('./workflows/one-step.ts', import.meta.url).pathname,
+    logger: new DefaultLogger('ERROR'),
+  });
+  authorities = [await loadOrCreateAuthority(join(dir, 'first')), await loadOrCreateAuthority(join(dir, 'second'))];
+}, 120_000);
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+interface Setting {
+  readonly gate: MutualTlsGate;
+  readonly to: TemporalAddress;
+  readonly taskQueue: string;
+  readonly refusals: unknown[];
+  readonly files: { readonly caFile: string; readonly certificateFile: string; readonly keyFile: string };
+  readonly worker: KeptWorker;
+  /** Runs the workflow; resolves with what its activity said and how often it was tried. */
+  run(): Promise<string>;
+  close(): Promise<void>;
+}
+
+async function open(client: LabCertificate, step: () => Promise<string>): Promise<Setting> {
+  const [authority] = authorities;
+  const taskQueue = `keep-${randomBytes(4).toString('hex')}`;
+  const at = (name: string): string => join(dir, `${taskQueue}-${name}.pem`);
+  const files = { caFile: at('ca'), certificateFile: at('certificate'), keyFile: at('key') };
+  await Promise.all([
+    writeFile(files.caFile, authority.caPem),
+    writeFile(files.certificateFile, client.cert),
+    writeFile(files.keyFile, client.key),
+  ]);
+  const gate = await openMutualTlsGate(temporal.address, await authority.issue({ hostNames: ['localhost'] }), client.cert);
+  const tls = { ...files, serverName: 'localhost' };
+  const { namespace } = temporal;
+  const to = addressOf({ address: undefined, namespace, taskQueue, tls, apiKey: undefined, uiUrl: undefined }, gate.address);
+  const refusals: unknown[] = [];
+  const worker = await keepWorker(to, {
+    taskQueue,
+    activities: { step } as unknown as Activities,
+    workflowBundle: bundle,
+    onRefused: (error) => refusals.push(error),
+    lookEveryMs: 50,
+    // The one whose connection the server no longer takes.
+    shutdownForceMs: 2_000,
+  });
+  return {
+    ...{ gate, to, taskQueue, refusals, files, worker },
+    run: () =>
+      temporal.client.workflow.execute<() => Promise<string>>('oneStep', {
+        taskQueue,
+        workflowId: `${taskQueue}-${randomBytes(4).toString('hex')}`,
+      }),
+    close: async () => {
+      worker.shutdown();
+      await worker.ended;
+      await gate.close();
+    },
+  };
+}
+
+test('a worker outlives its certificate, and the authority of the server, also while the files are half replaced', async () => {
+  const [first, second] = await Promise.all([selfSignedPair('first'), selfSignedPair('second')]);
+  const setting = await open(first, () => Promise.resolve('done'));
+  const { gate, files, refusals } = setting;
+  try {
+    await expect(setting.run()).resolves.toBe('done');
+    gate.change(await authorities[1].issue({ hostNames: ['localhost'] }), second.cert);
+    const waiting = setting.run();
+    await expect(Promise.race([waiting, sleep(1_000, 'nobody works')])).resolves.toBe('nobody works');
+    await writeFile(files.certificateFile, second.cert);
+    await sleep(200);
+    expect(refusals.length).toBeGreaterThan(0);
+    await rm(files.keyFile);
+    await sleep(100);
+    await writeFile(files.keyFile, second.key);
+    await writeFile(files.caFile, authorities[1].caPem);
+    await expect(waiting).resolves.toBe('done');
+  } finally {
+    await setting.close();
+  }
+}, 120_000);
+
+test('what is under way when the certificate is renewed ends where it was begun', async () => {
+  const pair = await selfSignedPair('first');
+  const [begun, goOn] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  let tries = 0;
+  const setting = await open(pair, async () => {
+    tries += 1;
+    begun.resolve(undefined);
+    await goOn.promise;
+    return `try ${tries}`;
+  });
+  try {
+    const running = setting.run();
+    await begun.promise;
+    const before = setting.gate.connections();
+    const renewed = await selfSignedPair('renewed');
+    setting.gate.change(undefined, `${pair.cert}${renewed.cert}`);
+    await Promise.all([writeFile(setting.files.certificateFile, renewed.cert), writeFile(setting.files.keyFile, renewed.key)]);
+    while (setting.gate.connections() === before) await sleep(20);
+    goOn.resolve(undefined);
+    await expect(running).resolves.toBe('try 1');
+    await expect(setting.run()).resolves.toBe('try 2');
+  } finally {
+    await setting.close();
+  }
+}, 120_000);
