@@ -135,6 +135,7 @@ export async function applySchedules(
     await applyOne(client, schedule);
   }
   for (const unwanted of changes.removed) await removeOne(client, unwanted);
+  await untilListed(client, prefix, changes.created);
   return changes;
 }
 
@@ -250,6 +251,19 @@ async function untilWritten(client: Client, id: string, written: ScheduleMark): 
     const mark = markOf(description);
     if (mark?.wanted === written.wanted && mark.described === written.described) return description;
     if (Date.now() > deadline) throw new Error('its update was accepted, but not carried out');
+    await sleep(50);
+  }
+}
+
+/**
+ * A schedule that is not listed yet would be missed by an `apply` that no longer wants it, and would go on firing. It is in force either way,
+ * so a list that stays behind is no error.
+ */
+async function untilListed(client: Client, prefix: string, ids: readonly string[]): Promise<void> {
+  const deadline = Date.now() + writtenTimeoutMs;
+  while (ids.length > 0 && Date.now() < deadline) {
+    const listed = await listIds(client, prefix);
+    if (ids.every((id) => listed.has(id))) return;
     await sleep(50);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { ScheduleDescription } from '@temporalio/client';
+import type { Client, ScheduleDescription } from '@temporalio/client';
 import { applySchedules, type WantedSchedule } from '../../../src/temporal/schedules.ts';
 import { withTemporal } from '../servers.ts';
 
@@ -36,6 +36,22 @@ function apply(...schedules: WantedSchedule[]): ReturnType<typeof applySchedules
 
 function describeSchedule(name: string): Promise<ScheduleDescription> {
   return temporal.client.schedule.getHandle(`${prefix}${name}`).describe();
+}
+
+/** The same server, whose list shows a schedule only some time after it was first asked for: visibility is eventually consistent. */
+function withLateList(client: Client, lateMs: number): Client {
+  const firstSeen = new Map<string, number>();
+  async function* list(): AsyncGenerator {
+    for await (const summary of client.schedule.list()) {
+      const since = firstSeen.get(summary.scheduleId) ?? Date.now();
+      firstSeen.set(summary.scheduleId, since);
+      if (Date.now() - since >= lateMs) yield summary;
+    }
+  }
+  const schedule = new Proxy(client.schedule, {
+    get: (target, key) => (key === 'list' ? list : (Reflect.get(target, key) as unknown)),
+  });
+  return new Proxy(client, { get: (target, key) => (key === 'schedule' ? schedule : (Reflect.get(target, key) as unknown)) });
 }
 
 const ids = (...names: string[]): string[] => names.map((name) => `${prefix}${name}`);
@@ -94,6 +110,12 @@ describe('applying schedules', () => {
     expect((await describeSchedule('a')).scheduleId).toBe(`${prefix}a`);
     await expect(describeSchedule('b')).rejects.toThrow();
     await apply();
+  });
+
+  test('a schedule that is listed late is still removed by the very next apply', async () => {
+    const late = withLateList(temporal.client, 2_000);
+    await applySchedules(late, [wanted('a')], { prefix });
+    expect(await applySchedules(late, [], { prefix })).toMatchObject({ removed: ids('a') });
   });
 
   test('leaves an operator’s pause and note when other things change, and pauses when the configuration says so', async () => {
