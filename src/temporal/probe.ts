@@ -4,7 +4,8 @@ import { isSyncError, SyncError } from '../errors.ts';
 import { openConnection, requireNamespace, type TemporalAddress } from './connect.ts';
 import { diagnoseNoAnswer, type Diagnosis, type TlsOfAddress } from './diagnose.ts';
 import { livingPollers } from './pollers.ts';
-import { compareSchedules, type ScheduleState, type WantedSchedule } from './schedules.ts';
+import type { WantedSchedule } from './schedule-diff.ts';
+import { compareSchedules, type ScheduleState } from './schedules.ts';
 import { ensureSearchAttributes, type SearchAttributesResult } from './search-attributes.ts';
 
 export interface TaskQueuePollers {

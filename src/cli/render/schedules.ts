@@ -1,5 +1,5 @@
 /** What became of the schedules, for people. */
-import type { ScheduleChanges } from '../../temporal/schedules.ts';
+import type { ScheduleChanges } from '../../temporal/schedule-diff.ts';
 
 /** One line per schedule, or one sentence when there is none. */
 export function renderChanges(changes: ScheduleChanges, dryRun: boolean): string {

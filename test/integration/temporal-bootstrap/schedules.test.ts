@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Client, ScheduleDescription } from '@temporalio/client';
-import { applySchedules, type WantedSchedule } from '../../../src/temporal/schedules.ts';
+import type { WantedSchedule } from '../../../src/temporal/schedule-diff.ts';
+import { applySchedules } from '../../../src/temporal/schedules.ts';
 import { withTemporal } from '../servers.ts';
 
 const temporal = withTemporal();

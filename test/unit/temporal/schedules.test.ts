@@ -1,12 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DeploymentSettings } from '../../../src/config/index.ts';
-import {
-  diffSchedules,
-  digestOfWanted,
-  wantedScheduleOf,
-  type ExistingSchedule,
-  type WantedSchedule,
-} from '../../../src/temporal/schedules.ts';
+import { diffSchedules, digestOfWanted, type ExistingSchedule, type WantedSchedule } from '../../../src/temporal/schedule-diff.ts';
+import { wantedScheduleOf } from '../../../src/temporal/schedules.ts';
 
 const schedule = { cron: ['30 2 * * *'], timeZone: 'Europe/Berlin', jitterMs: 60_000, catchUpMs: undefined, paused: false };
 
