@@ -4,10 +4,18 @@ import { SyncError } from '../errors.ts';
 
 /** SQLSTATE that `assert_fence` and `acquire_slot` raise (migrations/0001_ledger.sql). */
 const staleFence = 'DS001';
-/** Connection lost, server starting or stopping, serialization, deadlock, idle for too long: the same transaction may succeed later. */
-const transientStates = /^(08|40|53|57|25P0[34])/;
-/** A sign-in that is refused: a password that is being changed. What waits is kept in the ledger itself, so that all there is to do is to try again. */
-const refusedStates = /^28/;
+/**
+ * Connection lost, server starting or stopping, serialization, deadlock, idle for too long, and 25006: a server that was the primary until
+ * a failover, or is not yet. The same transaction may succeed later.
+ */
+const transientStates = /^(08|40|53|57|25006|25P0[34])/;
+/**
+ * A sign-in that is refused (a password that is being changed), or a database that is not there (while it is restored). What waits is kept
+ * in the ledger itself, so that all there is to do is to try again.
+ */
+const refusedStates = /^(28|3D)/;
+/** Node's codes for a certificate that does not hold: expired, of another authority, for another name. Put right at the server, so tried again. */
+export const certificateCodes = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_)/;
 /**
  * A process that is paused in the middle of a transaction keeps its rows locked, and all others wait for it. A living one is never
  * idle there for longer than it computes; after this the server takes the transaction back, of a process that vanished, too.
@@ -138,8 +146,18 @@ export function castDatabaseError(error: unknown): unknown {
     return new SyncError({
       kind: 'transient',
       service: 'ledger',
-      message: `The ledger's database refuses our sign-in (${state}: ${text}).`,
+      message: `The ledger's database does not let us in (${state}: ${text}).`,
       remedy: 'Put the right URL into what ledger.url leads to (defender-sync doctor says more); nothing has to be restarted.',
+      code: state,
+      cause: error,
+    });
+  }
+  if (state !== undefined && certificateCodes.test(state)) {
+    return new SyncError({
+      kind: 'transient',
+      service: 'ledger',
+      message: `The certificate of the ledger's database is not trusted (${state}: ${text}).`,
+      remedy: 'Put it right at the server, or the authority in what ledger.url leads to; nothing has to be restarted.',
       code: state,
       cause: error,
     });

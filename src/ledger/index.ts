@@ -8,7 +8,7 @@ export * from './attachments.ts';
 export * from './ci-checks.ts';
 export * from './cis.ts';
 export * from './columns.ts';
-export { castDatabaseError, type Database, type DatabaseUrl } from './database.ts';
+export { castDatabaseError, certificateCodes, type Database, type DatabaseUrl } from './database.ts';
 export * from './desired.ts';
 export { canonicalJson, digest } from './digest.ts';
 export { findBySysId, idsOfCi, nearMisses, type FoundBySysId } from './find-resource.ts';

@@ -1,6 +1,6 @@
 /** The ledger, looked at from outside: does it answer, is it of this version, may it be written, is it the one of this instance? */
 import type { SyncError } from '../errors.ts';
-import type { LedgerProbe, LedgerSchema } from '../ledger/index.ts';
+import { certificateCodes, type LedgerProbe, type LedgerSchema } from '../ledger/index.ts';
 import { query, valueOf } from '../servicenow/index.ts';
 import { blocking, evidenceOf, isAnswer, isOnOurSide, listed, mayPass, notReadable, ok, warning } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
@@ -75,8 +75,6 @@ const byState: Readonly<Record<string, (place: string) => Reason>> = {
     fixedBy: databaseAdministrator,
   }),
 };
-
-const certificateCodes = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_)/;
 
 function whyNoLedger(error: SyncError, place: string): Result {
   const code = error.code ?? '';

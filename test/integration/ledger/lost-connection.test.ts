@@ -1,7 +1,11 @@
 /** A server that restarts, or a network that breaks, while a transaction is open: the step fails and is tried again, the process lives. */
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { loadOrCreateAuthority } from '../../../lab/kit/tls.ts';
 import { connectDatabase, type Database } from '../../../src/ledger/database.ts';
+import { startTlsFront } from '../preflight/tls-front.ts';
 import { superuserUrl, withPostgres } from '../servers.ts';
 
 const postgres = withPostgres();
@@ -24,9 +28,14 @@ async function hangUp(pid: number): Promise<void> {
 
 /** Seconds until the system looks whether the other end of a connection still lives; undefined when it never does (proc(5), net/tcp). */
 async function keepAliveSeconds(localPort: number): Promise<number | undefined> {
+  const serverPort = Number(new URL(postgres.url).port);
   const table = await readFile('/proc/net/tcp', 'utf8');
-  const row = table.split('\n').find((line) => line.split(/\s+/)[2]?.endsWith(`:${localPort.toString(16).toUpperCase().padStart(4, '0')}`));
-  const [timer, ticks] = (row?.split(/\s+/)[6] ?? '').split(':');
+  const rows = table.split('\n').map((line) => line.trim().split(/\s+/));
+  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  // A local port may serve other connections, too, to other places.
+  const [, , , , , timerAndTicks = ''] =
+    rows.find(([, local, remote]) => local?.endsWith(hex(localPort)) === true && remote?.endsWith(hex(serverPort)) === true) ?? [];
+  const [timer, ticks] = timerAndTicks.split(':');
   const keepAlive = '02';
   return timer === keepAlive ? parseInt(ticks ?? '', 16) / ticksPerSecond : undefined;
 }
@@ -46,6 +55,51 @@ test('a server that vanishes without a word is missed within seconds, not hours'
   }
   expect(seconds).toBeGreaterThan(0);
   expect(seconds).toBeLessThanOrEqual(10);
+});
+
+test('a server that takes no writes, as after a failover: transient, and well as soon as it does', async () => {
+  const name = new URL(postgres.url).pathname.slice(1);
+  const write = async (): Promise<void> => {
+    const visitor = connectDatabase({ url: postgres.url, connections: 1 });
+    await visitor.transaction((tx) => tx.query('CREATE TABLE IF NOT EXISTS written (at timestamptz)')).finally(() => visitor.close());
+  };
+  await administrator.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+  try {
+    await expect(write()).rejects.toMatchObject({ kind: 'transient', service: 'ledger', code: '25006' });
+  } finally {
+    await administrator.query(`ALTER DATABASE ${name} RESET default_transaction_read_only`);
+  }
+  await write();
+});
+
+test('a database that is not there, as while it is restored: transient', async () => {
+  const url = new URL(postgres.url);
+  url.pathname = '/not_restored_yet';
+  const visitor = connectDatabase({ url: url.href, connections: 1 });
+  await expect(visitor.query('SELECT 1')).rejects.toMatchObject({ kind: 'transient', service: 'ledger', code: '3D000' });
+  await visitor.close();
+});
+
+test('a certificate that is not trusted, as while it is renewed: transient', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ledger-authority-'));
+  const certificate = await (await loadOrCreateAuthority(folder)).issue({ hostNames: ['localhost'] });
+  const { hostname, port } = new URL(postgres.url);
+  const front = await startTlsFront({ host: hostname, port: Number(port) }, certificate, { postgres: true });
+  const url = new URL(postgres.url);
+  url.host = `localhost:${front.port}`;
+  url.searchParams.set('sslmode', 'verify-full');
+  const visitor = connectDatabase({ url: url.href, connections: 1 });
+  try {
+    await expect(visitor.query('SELECT 1')).rejects.toMatchObject({
+      kind: 'transient',
+      service: 'ledger',
+      message: expect.stringContaining('certificate'),
+    });
+  } finally {
+    await visitor.close();
+    await front.close();
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.each([

@@ -21,6 +21,7 @@ import { superuserUrl, withPostgres } from '../servers.ts';
 import { startLabs, type Labs } from './labs.ts';
 import { engineStates, type EngineState, type EngineWorld } from './states/engine.ts';
 import { expectFindings } from './states/state.ts';
+import { startStandby } from './standby.ts';
 import { startTlsFront } from './tls-front.ts';
 
 const postgres = withPostgres();
@@ -139,6 +140,11 @@ async function findingsIn(state: EngineState): Promise<readonly Finding[]> {
         await untilRefused(ledgerUrl);
       },
       emptyDatabase: () => postgres.freshDatabase(),
+      standby: async (options) => {
+        const standby = await startStandby(options);
+        releases.defer(standby.stop);
+        return standby.url;
+      },
       newNamespace: async () => {
         const namespace = `engine-${randomBytes(4).toString('hex')}`;
         await (await acquireTemporalDevServer({ ...temporalOptions(), namespace })).release();

@@ -24,6 +24,8 @@ export interface EngineWorld {
   /** Puts a line before all others of pg_hba.conf; it is taken out again after the state. */
   readonly prependHostRule: (line: string) => Promise<void>;
   readonly emptyDatabase: () => Promise<string>;
+  /** URL of the ledger on a server that follows another one; `answers: false`: it lets nobody in while it does. */
+  readonly standby: (options: { readonly answers: boolean }) => Promise<string>;
   /** A namespace that only this state uses, without search attributes. */
   readonly newNamespace: () => Promise<{ readonly namespace: string; readonly client: Client }>;
   readonly connection: Connection;
@@ -313,6 +315,32 @@ const ledgerStates: readonly EngineState[] = [
         remedy: ['RESET default_transaction_read_only'],
       },
     ],
+  },
+  {
+    state: 'the server is a standby',
+    given: async ({ standby }) => ledgerAt(await standby({ answers: true })),
+    finds: [
+      {
+        check: 'ledger.writable',
+        verdict: 'blocking',
+        cause: 'read-only-replica',
+        evidence: ['pg_is_in_recovery'],
+        fixedBy: 'Whoever runs defender-sync',
+        remedy: ['primary', 'target_session_attrs=read-write'],
+      },
+    ],
+  },
+  {
+    state: 'the server is on its way up, and lets nobody in yet',
+    given: async ({ standby }) => ledgerAt(await standby({ answers: false })),
+    finds: [
+      unreachable('server-starting', {
+        evidence: ['57P03', 'not accepting connections'],
+        fixedBy: 'PostgreSQL',
+        remedy: ['Wait until it accepts connections', 'defender-sync doctor'],
+      }),
+    ],
+    notChecked: withoutLedger,
   },
   {
     state: 'a user that may only read the tables',
