@@ -13,6 +13,8 @@ export const failureKinds = [
   'unauthenticated',
   /** 403, missing role or permission: a person has to act. */
   'forbidden',
+  /** The certificate of the server does not hold, so that nothing was sent to it: a person has to act. */
+  'untrusted',
   /** 404, 410. */
   'not-found',
   /** 400, 409, 414, 415: the request itself is wrong. */
@@ -89,5 +91,5 @@ export function isSuperseded(error: unknown): boolean {
 
 /** The request was certainly not carried out; after anything else, our own cancellation included, it may have been. */
 export function isCertainlyNotDone(error: unknown): boolean {
-  return isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'rejected', 'bug');
+  return isSyncError(error, 'throttled', 'unauthenticated', 'forbidden', 'untrusted', 'rejected', 'bug');
 }

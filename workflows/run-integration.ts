@@ -21,8 +21,8 @@ const longestWaitMs = 5 * 60_000;
 /** As long as an activity may be tried again (workflows/steps.ts): a service may be away for a night. */
 const longestStandstillMs = 8 * 3_600_000;
 
-/** Failures that end when a person grants something, after which the integration goes on where it stopped (design §4). */
-const needsPerson: ReadonlySet<string> = new Set(['unauthenticated', 'forbidden']);
+/** Failures that end when a person puts something right, after which the integration goes on where it stopped (design §4). */
+const needsPerson: ReadonlySet<string> = new Set(['unauthenticated', 'forbidden', 'untrusted']);
 
 /**
  * One integration: observe → reconcile → publish, a loop of time-boxed activities. Which records there are is between the

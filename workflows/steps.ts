@@ -6,7 +6,17 @@ import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts';
 
 /** A person has to act, or the code does: trying again changes nothing. The rest is retried by Temporal, nowhere else. */
-const nonRetryableErrorTypes = ['unauthenticated', 'forbidden', 'not-found', 'rejected', 'misconfigured', 'fenced-out', 'usage', 'bug'];
+const nonRetryableErrorTypes = [
+  'unauthenticated',
+  'forbidden',
+  'untrusted',
+  'not-found',
+  'rejected',
+  'misconfigured',
+  'fenced-out',
+  'usage',
+  'bug',
+];
 
 /** The report of a cancelled run is written when nothing of it is at work any more. */
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;

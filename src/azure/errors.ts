@@ -148,7 +148,7 @@ export function untrustedError(host: string, facts: Partial<FailureFacts>): Sync
   return new SyncError({
     ...facts,
     code: facts.code ?? 'untrusted',
-    kind: 'misconfigured',
+    kind: 'untrusted',
     message: `The TLS certificate of ${host} is not trusted.`,
     remedy:
       'If a private authority signed it, name its PEM file as caFile in the configuration; otherwise find out who answers at that address.',

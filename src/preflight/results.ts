@@ -75,6 +75,7 @@ export function resultOfError(
 ): Result {
   if (passing === 'report' && mayPass(error)) return noAnswer(error);
   if (!isAnswer(error)) throw error;
+  if (error.kind === 'untrusted') return notTrusted(error);
   const refused = error.kind === 'forbidden' || error.kind === 'not-found' || error.kind === 'misconfigured';
   return {
     verdict: refused ? whenRefused : 'blocking',
@@ -82,6 +83,13 @@ export function resultOfError(
     evidence: evidenceOf(error),
     remedy: error.remedy ?? null,
   };
+}
+
+/** Nothing was asked, whatever the check wanted to know: what stands between the worker and the service has to be put right. */
+export function notTrusted(error: SyncError): Result {
+  return blocking('certificate-not-trusted', evidenceOf(error), error.remedy ?? null, {
+    fixedBy: 'Whoever keeps the configuration of defender-sync',
+  });
 }
 
 /** Cause of what is known only once the service answers again: what needs it cannot be checked either. */

@@ -1,7 +1,7 @@
 /** Does the instance let us in, to every API that the engine uses, and see what it wrote (servicenow.md §5.1 pitfalls, §5.7, §11)? */
 import { isSyncError, type SyncError } from '../errors.ts';
 import { notServiceNow, type ApiReach, type InstanceUser } from '../servicenow/index.ts';
-import { evidenceOf, blocking, isAnswer, isOnOurSide, listed, ok, warning } from './results.ts';
+import { evidenceOf, blocking, isAnswer, isOnOurSide, listed, notTrusted, ok, warning } from './results.ts';
 import { configuredAccount } from './servicenow-account.ts';
 import { refusedSignIn } from './servicenow-refused.ts';
 import type { Check, CheckContext, Result } from './types.ts';
@@ -56,9 +56,7 @@ async function refusedResult(context: CheckContext, error: unknown): Promise<Res
   // One API is closed, and perhaps others: all of them are named below.
   if (error.kind === 'forbidden' && error.status === 403) return undefined;
   if (error.kind === 'unauthenticated' && error.code !== notServiceNow) return refusedSignIn(context, error);
-  if (error.kind === 'misconfigured' && error.status === undefined) {
-    return blocking('certificate-not-trusted', evidenceOf(error), error.remedy ?? null, { fixedBy: operator });
-  }
+  if (error.kind === 'untrusted') return notTrusted(error);
   if (error.code === 'redirect') return blocking('redirected', evidenceOf(error), error.remedy ?? null, { fixedBy: operator });
   return notAnInstance(serviceNow.url, error);
 }

@@ -219,7 +219,7 @@ export function transportError(error: unknown, { what, effect }: Pick<RequestFac
     case 'untrusted':
       return new SyncError({
         ...facts,
-        kind: 'misconfigured',
+        kind: 'untrusted',
         message: `The TLS certificate of ${error.host} is not trusted${error.code === undefined ? '' : ` (${error.code})`}.`,
         remedy:
           'If a private authority signed it, name its PEM file as caFile in the configuration; otherwise find out who answers at that address.',

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -164,6 +164,13 @@ export async function createEngine(
     return { file };
   };
   const { azure, serviceNow } = lab.file;
+  /** Copies, so that a test may replace them. */
+  const authority = async (name: string, caFile: string): Promise<string> => {
+    const file = join(dir, name);
+    await copyFile(caFile, file);
+    return file;
+  };
+  const azureCaFile = await authority('azure-ca.pem', azure.caFile);
   const oauthClient = serviceNow.oauthClients[0];
   if (!oauthClient) throw new Error('The lab names no OAuth client.');
   const deployments = await Promise.all(
@@ -174,7 +181,7 @@ export async function createEngine(
         authorityHost: azure.authority,
         resourceManager: azure.arm,
         graph: azure.graph,
-        caFile: azure.caFile,
+        caFile: azureCaFile,
         tenantId: tenant.tenantId,
         clientId: tenant.clientId,
         credential: { clientSecret: await secret(`azure-${index}`, tenant.clientSecret) },
@@ -189,7 +196,7 @@ export async function createEngine(
     ledger: { url: await secret('ledger', settings.ledgerUrl) },
     serviceNow: {
       url: serviceNow.url,
-      caFile: serviceNow.caFile,
+      caFile: await authority('servicenow-ca.pem', serviceNow.caFile),
       auth: {
         type: 'client-credentials',
         clientId: oauthClient.clientId,

@@ -2,12 +2,13 @@
  * "Missing required roles", as people meet it, and a permission that is lost in the middle of a run: the run parks, shows what it
  * waits for, and goes on by itself once an administrator has put it right.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import pg from 'pg';
 import { searchAttributes, syncWorkflowId } from '../../workflows/contract.ts';
+import { createTestAuthority, type TestAuthority } from '../integration/azure-client/test-server.ts';
 import { withPostgres } from '../integration/servers.ts';
 import { createEngine, startLab, type Engine, type Lab, type WorkerProcess } from './harness.ts';
 import { withOwnNamespace } from './own-namespace.ts';
@@ -181,6 +182,41 @@ describe('a secret that no longer works', () => {
       await rm(file);
       const recheck = await engine.cli('recheck', deployment);
       expect(recheck).toMatchObject({ code: 4, stdout: expect.stringContaining(`The secret in the file ${file} cannot be read`) });
+      await writeFile(file, right);
+      expect(await handle.result()).toMatchObject({ outcome: 'succeeded' });
+    },
+    120_000,
+  );
+});
+
+describe('a certificate that is no longer trusted, in the middle of a run', () => {
+  let other: TestAuthority;
+  beforeAll(async () => {
+    other = await createTestAuthority();
+  });
+  afterAll(() => other.remove());
+
+  test.each([
+    // The worker still has tokens, so that it is not Entra where it is noticed.
+    ['of Azure', 'azure-ca.pem', 'azure.scopes'],
+    ['of the instance', 'servicenow-ca.pem', 'servicenow.sign-in'],
+  ])(
+    '%s parks it; trusted again, it goes on where it stopped',
+    async (_, name, check) => {
+      const [, deployment = ''] = engine.deployments;
+      const file = join(engine.dir, name);
+      const right = await readFile(file);
+      await change({ flip: { percent: 40, seed: 5 } });
+      const handle = await startUntilAssessments(deployment);
+      await copyFile(other.caFile, file);
+      await lab.admin('DELETE', '/azure/faults');
+      await untilBlockedBy(deployment, check);
+      const recheck = await engine.cli('recheck', deployment);
+      expect(recheck).toMatchObject({
+        code: 4,
+        stdout: expect.stringMatching(/certificate .*not trusted[^]*→ Whoever keeps the configuration/),
+      });
+      expect(await parkedRecords()).toBe(0);
       await writeFile(file, right);
       expect(await handle.result()).toMatchObject({ outcome: 'succeeded' });
     },

@@ -217,9 +217,9 @@ describe('failures that pass', () => {
     server = await authority.listen();
   });
 
-  test('an untrusted certificate is misconfigured and names the remedy', async () => {
+  test('an untrusted certificate is a failure of its own and names the remedy', async () => {
     const error = await rejection(client({ caFile: undefined }).getPage(list));
-    expect(error).toMatchObject({ kind: 'misconfigured' });
+    expect(error).toMatchObject({ kind: 'untrusted' });
     expect(error['remedy']).toContain('caFile');
     expect(server.received).toHaveLength(0);
   });

@@ -225,7 +225,7 @@ describe('what Entra refuses', () => {
 
   test('an authority that nobody vouches for is not talked to', async () => {
     await entra(granted);
-    expect(await rejection(source({ caFile: undefined }).getToken(scope))).toMatchObject({ kind: 'misconfigured' });
+    expect(await rejection(source({ caFile: undefined }).getToken(scope))).toMatchObject({ kind: 'untrusted' });
     expect(posts()).toBe(0);
   });
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { SyncError } from '../../../src/errors.ts';
+import { isCertainlyNotDone, SyncError } from '../../../src/errors.ts';
 import type { SysId } from '../../../src/model.ts';
 import {
   classifyWrite,
@@ -337,9 +337,11 @@ describe('reading', () => {
     expect(await client.table.get('t', 'c' as SysId, ['name'])).toBeUndefined();
   });
 
-  test('an untrusted certificate is misconfigured', async () => {
+  test('an untrusted certificate is a failure of its own, and certainly nothing was done', async () => {
     client = connect({ caFile: undefined });
-    expect(await rejection(list())).toMatchObject({ kind: 'misconfigured', remedy: expect.stringContaining('caFile') });
+    const error = await rejection(list());
+    expect(error).toMatchObject({ kind: 'untrusted', remedy: expect.stringContaining('caFile') });
+    expect(isCertainlyNotDone(error)).toBe(true);
     expect(server.received).toHaveLength(0);
   });
 

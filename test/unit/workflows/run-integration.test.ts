@@ -86,6 +86,7 @@ describe('an activity that fails', () => {
     const kinds = [
       'unauthenticated',
       'forbidden',
+      'untrusted',
       'not-found',
       'rejected',
       'not-applicable',
@@ -102,8 +103,8 @@ describe('an activity that fails', () => {
           },
         });
         expect(await (await deployment.startIntegration()).result()).toMatchObject({
-          // Those that end when somebody grants something are waited for by the parent.
-          outcome: kind === 'forbidden' || kind === 'unauthenticated' ? 'blocked' : 'failed',
+          // Those that end when somebody puts something right are waited for by the parent.
+          outcome: ['forbidden', 'unauthenticated', 'untrusted'].includes(kind) ? 'blocked' : 'failed',
           because: `It went wrong: ${kind}.`,
         });
         expect({ kind, tries: times(deployment, 'derive policies') }).toEqual({ kind, tries: 1 });
