@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { SyncError } from '../../errors.ts';
@@ -53,6 +54,7 @@ interface ClusterOptions {
 /** Under here root keeps the data of those server folders that the server's user cannot get to. */
 const systemDataDir = '/var/lib/defender-sync';
 const initdbTimeoutMs = 120_000;
+const removalTimeoutMs = 30_000;
 
 /**
  * Opens the cluster of a server folder; makes one first where there is none. Call it under the folder's lock only.
@@ -144,8 +146,31 @@ async function removeUnfinished(home: string): Promise<void> {
   const names = readdirSync(home).filter((name) => name.startsWith('initdb-'));
   for (const path of names.map((name) => join(home, name))) {
     for (const orphan of await findProcesses(path)) await stopProcess(orphan, [{ signal: 'SIGKILL', waitMs: 10_000 }]);
-    rmSync(path, { recursive: true, force: true });
+    await removeWhole(path);
   }
+}
+
+/**
+ * A child that outlives its initdb for a moment, and does not name the folder in its command line, still makes and removes files there. That
+ * lets a removal fail, or stop half way and say nothing.
+ */
+async function removeWhole(path: string): Promise<void> {
+  const deadline = Date.now() + removalTimeoutMs;
+  do {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    if (!existsSync(path)) return;
+    await sleep(50);
+  } while (Date.now() < deadline);
+  throw new SyncError({
+    kind: 'transient',
+    service: 'ledger',
+    message: `Something still writes into ${path}, which an initdb that was killed left behind.`,
+    remedy: 'Look for a process "postgres --boot" or "postgres --single", and try again once it is gone.',
+  });
 }
 
 async function runInitdb(dataDir: string, passwordFile: string, options: ClusterOptions): Promise<void> {

@@ -239,17 +239,24 @@ describe('while its data folder is made', () => {
   beforeEach(newFolder);
   afterEach(removeFolder);
 
-  test('during initdb, nothing half made is taken for a data folder', async () => {
+  const unfinished = (): string[] => readdirSync(dir).filter((name) => name.startsWith('initdb-'));
+
+  test.each([
+    ['begins', '.'],
+    // Its child then writes into the folder for as long as it lives, and outlives it for a moment.
+    ['has come to the catalogue', 'base/1/pg_filenode.map'],
+    ['copies databases', 'base/5'],
+  ])('when initdb %s, nothing half made is taken for a data folder', async (_, made) => {
     const first = newUser();
     await until(
       'initdb is at work',
-      () => existsSync(dir) && readdirSync(dir).some((name) => name.startsWith('initdb-') && !name.endsWith('.password')),
+      () => existsSync(dir) && unfinished().some((name) => !name.endsWith('.password') && existsSync(join(dir, name, made))),
     );
     await first.kill();
     expect(existsSync(join(dir, 'data'))).toBe(false);
     const next = await acquire({ dir });
     expect(await accepts(next.url)).toBe(true);
-    expect(readdirSync(dir).filter((name) => name.startsWith('initdb-'))).toEqual([]);
+    expect(unfinished()).toEqual([]);
     await next.release();
   });
 });
