@@ -4,6 +4,7 @@ import type { Client, ScheduleDescription } from '@temporalio/client';
 import type { WantedSchedule } from '../../../src/temporal/schedule-diff.ts';
 import { applySchedules } from '../../../src/temporal/schedules.ts';
 import { withTemporal } from '../servers.ts';
+import { untilDescribed } from '../until-described.ts';
 
 const temporal = withTemporal();
 
@@ -123,14 +124,17 @@ describe('applying schedules', () => {
     await apply(wanted('a'));
     const handle = temporal.client.schedule.getHandle(`${prefix}a`);
     await handle.pause('change freeze');
+    await untilDescribed(handle, ({ state }) => state.paused);
     expect(await apply(wanted('a'))).toMatchObject({ unchanged: ids('a') });
     expect(await apply(wanted('a', { timezone: 'UTC' }))).toMatchObject({ updated: ids('a') });
     expect((await describeSchedule('a')).state).toMatchObject({ paused: true, note: 'change freeze' });
 
     await handle.unpause();
+    await untilDescribed(handle, ({ state }) => !state.paused);
     expect(await apply(wanted('a', { timezone: 'UTC', paused: true }))).toMatchObject({ updated: ids('a') });
     expect((await describeSchedule('a')).state.paused).toBe(true);
     await handle.unpause('needed today');
+    await untilDescribed(handle, ({ state }) => !state.paused);
     expect(await apply(wanted('a', { timezone: 'UTC', paused: true }))).toMatchObject({ unchanged: ids('a') });
     expect((await describeSchedule('a')).state.paused).toBe(false);
     await apply();
@@ -141,6 +145,7 @@ describe('applying schedules', () => {
     const handle = temporal.client.schedule.getHandle(`${prefix}a`);
     // As the Web UI's edit form does: everything stays, our mark too, only the times change.
     await handle.update(({ spec, action, policies, state }) => ({ spec: { ...spec, jitter: 1_000 }, action, policies, state }));
+    await untilDescribed(handle, ({ spec }) => spec.jitter === 1_000);
     expect(await apply(wanted('a'))).toMatchObject({ updated: ids('a') });
     expect((await describeSchedule('a')).spec.jitter).toBe(60_000);
     expect(await apply(wanted('a'))).toMatchObject({ unchanged: ids('a') });

@@ -5,6 +5,7 @@ import { Secret, secretFrom } from '../../../../src/config/secret.ts';
 import type { Database } from '../../../../src/ledger/database.ts';
 import { applySchedules, wantedScheduleOf } from '../../../../src/temporal/schedules.ts';
 import type { KeyGate } from '../../key-gate.ts';
+import { untilDescribed } from '../../until-described.ts';
 import { closedPort } from '../closed-port.ts';
 import type { Labs } from '../labs.ts';
 import type { TlsFront } from '../tls-front.ts';
@@ -548,9 +549,10 @@ const temporalStates: readonly EngineState[] = [
       const { namespace, client } = await world.newNamespace();
       const deployments = await scheduled(world);
       await applied(world, [...deployments, ...(await scheduled(world, 'forgotten'))], client);
-      await client.schedule
-        .getHandle('defender-sync/contoso')
-        .update((current) => ({ ...current, spec: { cronExpressions: ['45 3 * * *'] } }));
+      const handle = client.schedule.getHandle('defender-sync/contoso');
+      const [before] = (await handle.describe()).info.nextActionTimes;
+      await handle.update((current) => ({ ...current, spec: { cronExpressions: ['45 3 * * *'] } }));
+      await untilDescribed(handle, ({ info }) => info.nextActionTimes[0]?.getTime() !== before?.getTime());
       return { ...temporalWith(world, { namespace }), deployments };
     },
     finds: [
@@ -565,7 +567,9 @@ const temporalStates: readonly EngineState[] = [
       const { namespace, client } = await world.newNamespace();
       const deployments = await scheduled(world);
       await applied(world, deployments, client);
-      await client.schedule.getHandle('defender-sync/contoso').pause('over the holidays');
+      const handle = client.schedule.getHandle('defender-sync/contoso');
+      await handle.pause('over the holidays');
+      await untilDescribed(handle, ({ state }) => state.paused);
       return { ...temporalWith(world, { namespace }), deployments };
     },
     finds: [scheduleWarning('schedule-paused', 'over the holidays', '--schedule-id defender-sync/contoso --unpause'), noWorker],
