@@ -68,6 +68,7 @@ async function deriveIntegration(context: ActivityContext, run: RunHandle, integ
   for (;;) {
     const due = await dueGroups(database, words, run, integration.name, groupsAtATime);
     if (due.length === 0) return false;
+    step.signal.throwIfAborted();
     if (step.timeIsUp()) return true;
     const groups = await loadGroups(database, words, run, due, integration.derivesFrom);
     const deriveContext = await sources.contextFor(groups);
@@ -112,6 +113,7 @@ export async function deriveForCis(context: ActivityContext, input: IntegrationI
   for (;;) {
     const due = await dueCis(database, words, run, integration.name, cisAtATime);
     if (due.length === 0) return nothingLeft;
+    step.signal.throwIfAborted();
     if (step.timeIsUp()) return moreToDerive;
     const groups = await loadGroups(
       database,

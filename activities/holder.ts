@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { SyncError } from '../src/errors.ts';
 import { phaseParked, searchAttributes, syncWorkflowId } from '../workflows/contract.ts';
 
 /**
@@ -20,6 +21,11 @@ export async function describeHolder(deployment: string): Promise<string | null>
     return `${held} and is still at work (${phase}); it is a full reading, so nothing is missed`;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
-    throw error;
+    throw new SyncError({
+      kind: 'transient',
+      service: 'temporal',
+      message: `The Temporal server does not say who holds the lock of ${deployment} (${Error.isError(error) ? error.message : String(error)}).`,
+      cause: error,
+    });
   }
 }

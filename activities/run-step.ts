@@ -54,7 +54,8 @@ export function castToFailure(error: unknown): Error {
       type: error.kind,
       nonRetryable: !retryable.has(error.kind),
       ...(error.kind === 'throttled' ? { category: ApplicationFailureCategory.BENIGN } : {}),
-      ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
+      // Temporal takes a delay of zero for "never again".
+      ...(error.retryAfterMs === undefined || error.retryAfterMs <= 0 ? {} : { nextRetryDelay: error.retryAfterMs }),
       details: [{ service: error.service, status: error.status, code: error.code, requestId: error.requestId }],
     });
   }

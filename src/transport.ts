@@ -101,7 +101,9 @@ function createAgents(trust: Trust): Agents {
       agent = new Agent({ keepAlive: true, rejectUnauthorized: true, ...(now === undefined ? {} : { secureContext: now }) });
       return agent;
     },
-    close: () => agent?.destroy(),
+    close: () => {
+      if (agent !== undefined) retire(agent);
+    },
   };
 }
 

@@ -74,7 +74,13 @@ export interface ParkedRun {
   /** Integrations that are done. */
   readonly results: readonly IntegrationResult[];
   /** The integration that waits, and how often it was started; absent when preflight has not passed yet. */
-  readonly blocked?: { readonly because: string; readonly attempt: number; readonly integration: IntegrationName };
+  readonly blocked?: {
+    readonly because: string;
+    readonly attempt: number;
+    readonly integration: IntegrationName;
+    /** Of its first refusal, in milliseconds since the epoch. */
+    readonly refusedSinceMs?: number;
+  };
   /** Milliseconds since the epoch. */
   readonly sinceMs: number;
 }

@@ -8,6 +8,7 @@ import {
   condition,
   defineQuery,
   defineUpdate,
+  patched,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
@@ -33,8 +34,11 @@ export type WaitEnd = 'look-again' | 'given-up' | 'continue-as-new';
 export interface ParkingPlace {
   /** Milliseconds since the epoch; undefined while the run does not wait. */
   readonly sinceMs: () => number | undefined;
-  /** Shows what blocks, answers those who asked for the check that found it, and waits. */
-  wait(blocking: readonly CheckFinding[], settings: ParkSettings): Promise<WaitEnd>;
+  /**
+   * Shows what blocks, answers those who asked for the check that found it, and waits.
+   * @param refusedSinceMs of an integration that goes on after each look, because no check sees what refuses it, and is refused again
+   */
+  wait(blocking: readonly CheckFinding[], settings: ParkSettings, refusedSinceMs?: number): Promise<WaitEnd>;
   /** Nothing blocks any more: the run goes on, and whoever asked is told. */
   leave(): void;
   /** The run ends; whoever asked is told, and heard out. */
@@ -75,8 +79,11 @@ export function openParkingPlace(sinceMs?: number): ParkingPlace {
   };
   return {
     sinceMs: () => parkedSinceMs,
-    async wait(blocking, { recheckEveryMs, giveUpAfterMs }) {
+    async wait(blocking, { recheckEveryMs, giveUpAfterMs }, refusedSinceMs) {
       parkedSinceMs ??= Date.now();
+      if (refusedSinceMs !== undefined && Date.now() - refusedSinceMs >= giveUpAfterMs && patched('refusal-clock')) {
+        parkedSinceMs = refusedSinceMs;
+      }
       upsertSearchAttributes([{ key: searchAttributes.blockedBy, value: checksOf(blocking) }]);
       if (Date.now() - parkedSinceMs >= giveUpAfterMs) {
         state = null;

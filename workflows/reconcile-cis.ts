@@ -1,4 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   CancellationScope,
   isCancellation,
@@ -21,7 +21,7 @@ import {
   type ReconcileResult,
 } from './contract.ts';
 import { reconcileOverview } from './details.ts';
-import { causeOf } from './failures.ts';
+import { causeOf, wasCancelled } from './failures.ts';
 import { holdDeployment, releaseSignal } from './hold-deployment.ts';
 import { untilNothingIsLeft } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -108,12 +108,12 @@ async function reconcile(request: ReconcileRequest, setId: string, locks: readon
     );
     return await finish(ref, deployments, 'succeeded', null);
   } catch (error) {
-    if (!isCancellation(error)) return finish(ref, deployments, 'failed', causeOf(error).message);
+    if (!wasCancelled(error)) return finish(ref, deployments, 'failed', causeOf(error).message);
     const [lock] = lost;
     if (lock !== undefined) return finish(ref, deployments, 'cancelled', `${syncWorkflowId(lock)}, which it held, was ended by somebody`);
     const result = await CancellationScope.nonCancellable(() => finish(ref, deployments, 'cancelled', 'cancelled on request'));
     setCurrentDetails(reconcileOverview(result));
-    throw error;
+    throw isCancellation(error) ? error : new CancelledFailure('cancelled on request');
   }
 }
 

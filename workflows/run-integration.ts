@@ -1,8 +1,8 @@
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { CancellationScope, isCancellation, log, patched, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
 import { integrationOverview } from './details.ts';
-import { causeOf } from './failures.ts';
-import { bookkeeping, work } from './steps.ts';
+import { causeOf, wasCancelled } from './failures.ts';
+import { work } from './steps.ts';
 import { searchAttributes, type IntegrationEnd, type IntegrationInput, type IntegrationResult } from './contract.ts';
 
 /** What a step of work leaves: how much, and when it can go on. */
@@ -47,21 +47,35 @@ export async function runIntegration(input: IntegrationInput): Promise<Integrati
     await untilNothingIsLeft(() => work.publish.executeWithOptions({ summary: `${integration}: write to ServiceNow` }, [input]));
     return await finish(input, null);
   } catch (error) {
-    if (isCancellation(error)) {
+    if (wasCancelled(error)) {
       await CancellationScope.nonCancellable(() => finishCancelled(input));
-      throw error;
+      throw isCancellation(error) ? error : new CancelledFailure('cancelled on request');
     }
     const { kind, message } = causeOf(error);
     if (needsPerson.has(kind) && patched('park')) {
       setCurrentDetails(`**${integration}** · waits for a person: ${message}`);
       return { integration, outcome: 'blocked', because: message };
     }
-    return finish(input, message);
+    return finishFailed(input, kind, message);
   }
 }
 
-async function finish(input: IntegrationInput, failedBecause: string | null): Promise<IntegrationResult> {
-  const result = await bookkeeping.finishIntegration.executeWithOptions({ summary: `${input.integration}: count and record` }, [
+/** What failed may be the very service that is to be told: then its failure shall be known, not that of the telling. */
+async function finishFailed(input: IntegrationInput, kind: string, message: string): Promise<IntegrationResult> {
+  try {
+    return await finish(input, message, { scheduleToCloseTimeout: '10 minutes' });
+  } catch (error) {
+    if (wasCancelled(error)) throw error;
+    throw ApplicationFailure.nonRetryable(message, kind);
+  }
+}
+
+async function finish(
+  input: IntegrationInput,
+  failedBecause: string | null,
+  options: { readonly scheduleToCloseTimeout?: '10 minutes' } = {},
+): Promise<IntegrationResult> {
+  const result = await work.finishIntegration.executeWithOptions({ summary: `${input.integration}: count and record`, ...options }, [
     { ...input, failedBecause },
   ]);
   setCurrentDetails(integrationOverview(result));
@@ -73,7 +87,7 @@ async function finish(input: IntegrationInput, failedBecause: string | null): Pr
 async function finishCancelled(input: IntegrationInput): Promise<void> {
   const quickly = { summary: `${input.integration}: record the cancellation`, scheduleToCloseTimeout: '1 minute' } as const;
   try {
-    await bookkeeping.finishIntegration.executeWithOptions(quickly, [{ ...input, failedBecause: 'cancelled on request' }]);
+    await work.finishIntegration.executeWithOptions(quickly, [{ ...input, failedBecause: 'cancelled on request' }]);
   } catch (error) {
     log.warn('the cancellation could not be recorded on the instance', { because: causeOf(error).message });
   }

@@ -1,3 +1,4 @@
+import { CancelledFailure } from '@temporalio/common';
 import {
   CancellationScope,
   ContinueAsNew,
@@ -27,7 +28,7 @@ import {
   type SyncResult,
 } from './contract.ts';
 import { integrationDetails, runOverview } from './details.ts';
-import { causeOf } from './failures.ts';
+import { causeOf, wasCancelled } from './failures.ts';
 import { checksOf, openParkingPlace, type ParkingPlace } from './park.ts';
 import { runIntegration } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -43,14 +44,14 @@ export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
   const progress: Progress = { input, run, parking, results: [...(input.resume?.results ?? [])], findings: [] };
   try {
     const { blocked } = input.resume ?? {};
-    if ((await passPreflight(progress, blocked)) === 'go-on') await runAll(progress, blocked?.attempt);
+    if ((await passPreflight(progress, blocked)) === 'go-on') await runAll(progress, blocked);
     return await finish(progress, ...endOf(progress));
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
-    if (!isCancellation(error)) return finish(progress, 'failed', causeOf(error).message);
+    if (!wasCancelled(error)) return finish(progress, 'failed', causeOf(error).message);
     // What was begun must be closed even though the scope is cancelled; the caller still sees the cancellation.
     await CancellationScope.nonCancellable(() => finish(progress, 'cancelled', cancelled));
-    throw error;
+    throw isCancellation(error) ? error : new CancelledFailure(cancelled);
   }
 }
 
@@ -98,7 +99,7 @@ async function passPreflight(progress: Progress, blocked?: ParkedRun['blocked'])
       };
       return 'stop';
     }
-    if (!(await park(progress, blocking, blocked))) return 'stop';
+    if (!(await park(progress, blocking, blocked, found.length === 0))) return 'stop';
     refusal = [];
   }
 }
@@ -118,13 +119,21 @@ async function check(progress: Progress): Promise<readonly CheckFinding[]> {
   return findings.filter(isBlocking);
 }
 
-/** Returns false when waiting was given up. */
-async function park(progress: Progress, blocking: readonly CheckFinding[], blocked: ParkedRun['blocked']): Promise<boolean> {
+/**
+ * Returns false when waiting was given up.
+ * @param isUnseen no check finds what refuses the integration
+ */
+async function park(
+  progress: Progress,
+  blocking: readonly CheckFinding[],
+  blocked: ParkedRun['blocked'],
+  isUnseen: boolean,
+): Promise<boolean> {
   const { input, run, parking, results, findings } = progress;
   const settings = await bookkeeping.parkSettings.executeWithOptions({ summary: 'how long to wait for a person' }, [run]);
   phase(phaseParked);
   setCurrentDetails(runOverview({ deployment: input.deployment, results, findings, waitsFor: blocking }));
-  const end = await parking.wait(blocking, settings);
+  const end = await parking.wait(blocking, settings, isUnseen ? blocked?.refusedSinceMs : undefined);
   if (end === 'look-again') return true;
   const sinceMs = parking.sinceMs() ?? Date.now();
   if (end === 'continue-as-new') {
@@ -150,22 +159,26 @@ function sentencesOf(findings: readonly CheckFinding[]): string {
 }
 
 /** Strict order: an integration that fails stops the later ones, which are reported as not run (design §4). */
-async function runAll(progress: Progress, attempt = 0): Promise<void> {
+async function runAll(progress: Progress, blocked?: ParkedRun['blocked']): Promise<void> {
   const { results } = progress;
-  let nextAttempt = attempt + 1;
+  let refused = blocked;
   for (const integration of integrationOrder) {
     if (results.some((result) => result.integration === integration)) continue;
     const failed = results.find((result) => result.outcome === 'failed');
     if (failed) results.push(without(integration, 'not-run', `${failed.integration} failed`));
-    else if (!(await runUntilDone(progress, integration, nextAttempt))) return;
-    nextAttempt = 1;
+    else if (!(await runUntilDone(progress, integration, refused))) return;
+    refused = undefined;
   }
 }
 
-/** Runs one integration, again after each wait for a person. Returns false when waiting was given up. */
-async function runUntilDone(progress: Progress, integration: IntegrationName, firstAttempt: number): Promise<boolean> {
+/**
+ * Runs one integration, again after each wait for a person. Returns false when waiting was given up.
+ * @param refused how often and since when it was refused before the run continued as new
+ */
+async function runUntilDone(progress: Progress, integration: IntegrationName, refused: ParkedRun['blocked']): Promise<boolean> {
   const { input, results } = progress;
-  for (let attempt = firstAttempt; ; attempt += 1) {
+  let refusedSinceMs = refused?.refusedSinceMs;
+  for (let attempt = (refused?.attempt ?? 0) + 1; ; attempt += 1) {
     phase(integration);
     setCurrentDetails(runOverview({ deployment: input.deployment, results, current: integration, findings: progress.findings }));
     const end = await runOne(progress, integration, attempt);
@@ -173,7 +186,8 @@ async function runUntilDone(progress: Progress, integration: IntegrationName, fi
       results.push(end);
       return true;
     }
-    if ((await passPreflight(progress, { integration, because: end.because, attempt })) === 'stop') {
+    refusedSinceMs ??= Date.now();
+    if ((await passPreflight(progress, { integration, because: end.because, attempt, refusedSinceMs })) === 'stop') {
       results.push(await recordGivenUp(progress, end));
       return false;
     }
@@ -205,7 +219,7 @@ async function runOne({ input, run, results }: Progress, integration: Integratio
 async function recordGivenUp({ run }: Progress, { integration, because }: BlockedIntegration): Promise<IntegrationResult> {
   const quickly = { summary: `${integration}: record that it was given up`, scheduleToCloseTimeout: '1 minute' } as const;
   try {
-    return await bookkeeping.finishIntegration.executeWithOptions(quickly, [{ run, integration, failedBecause: because }]);
+    return await work.finishIntegration.executeWithOptions(quickly, [{ run, integration, failedBecause: because }]);
   } catch (error) {
     if (isCancellation(error)) throw error;
     return without(integration, 'failed', because);
@@ -251,7 +265,8 @@ async function finish(
   phase('finished');
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
   setCurrentDetails(runOverview({ deployment: input.deployment, results: integrations, outcome, because, findings }));
-  await parking.end();
+  // Whoever asked is heard out, whether or not the run is being cancelled meanwhile: its report is written.
+  await CancellationScope.nonCancellable(() => parking.end());
   return { deployment: input.deployment, run: run.run, outcome, because, integrations };
 }
 

@@ -60,7 +60,11 @@ async function succeedOneAnother(first: Generation, to: TemporalAddress, options
   const former: Promise<void>[] = [];
   let current = first;
   for (;;) {
-    current.ended.catch(() => over.abort());
+    // Only the newest ends the whole; what becomes of a former one is told, and no reason to stop.
+    const mine = current;
+    mine.ended.catch(() => {
+      if (mine === current) over.abort();
+    });
     const next = await successorOf(current, to, options, over.signal);
     if (next === undefined) break;
     // Its server may not know its certificate any more: that it cannot take leave is no trouble of the new one.

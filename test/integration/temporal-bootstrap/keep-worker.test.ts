@@ -15,6 +15,7 @@ import { withTemporal } from '../servers.ts';
 import { openMutualTlsGate, type MutualTlsGate } from './mutual-tls-gate.ts';
 
 const temporal = withTemporal();
+const shutdownForceMs = 2_000;
 let dir: string;
 let bundle: WorkflowBundle;
 let authorities: readonly [LabAuthority, LabAuthority];
@@ -65,7 +66,7 @@ async function open(client: LabCertificate, step: () => Promise<string>): Promis
     onRefused: (error) => refusals.push(error),
     lookEveryMs: 50,
     // The one whose connection the server no longer takes.
-    shutdownForceMs: 2_000,
+    shutdownForceMs,
   });
   return {
     ...{ gate, to, taskQueue, refusals, files, worker },
@@ -125,6 +126,33 @@ test('what is under way when the certificate is renewed ends where it was begun'
     goOn.resolve(undefined);
     await expect(running).resolves.toBe('try 1');
     await expect(setting.run()).resolves.toBe('try 2');
+  } finally {
+    await setting.close();
+  }
+}, 120_000);
+
+test('a former worker that ends badly, because a step does not let go, is no reason for the new one to stop', async () => {
+  const pair = await selfSignedPair('first');
+  const [begun, goOn] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  let tries = 0;
+  const setting = await open(pair, async () => {
+    tries += 1;
+    begun.resolve(undefined);
+    if (tries === 1) await goOn.promise;
+    return `try ${tries}`;
+  });
+  try {
+    const running = setting.run();
+    await begun.promise;
+    const before = setting.gate.connections();
+    const renewed = await selfSignedPair('renewed');
+    setting.gate.change(undefined, `${pair.cert}${renewed.cert}`);
+    await Promise.all([writeFile(setting.files.certificateFile, renewed.cert), writeFile(setting.files.keyFile, renewed.key)]);
+    while (setting.gate.connections() === before) await sleep(20);
+    while (setting.refusals.length === 0) await sleep(20);
+    await expect(Promise.race([setting.run(), sleep(20_000, 'nobody works')])).resolves.toBe('try 2');
+    goOn.resolve(undefined);
+    running.catch(() => undefined);
   } finally {
     await setting.close();
   }

@@ -282,6 +282,24 @@ describe('an integration that is refused', () => {
   });
 });
 
+test('a refusal that no check sees is given up as well, though the integration is tried again after each look', async () => {
+  const attempts: (number | undefined)[] = [];
+  const deployment = engine.deployment({
+    openScans: async ({ integration, attempt }) => {
+      if (integration === 'metadata') attempts.push(attempt);
+      return { scans: 0, hasCis: false };
+    },
+    publish: async ({ integration }) => {
+      if (integration === 'metadata') throw refusal('forbidden');
+      return { left: 0, readyInMs: 0, advanced: false };
+    },
+    parkSettings: async () => ({ recheckEveryMs: 100, giveUpAfterMs: 1_500 }),
+  });
+  const result = await (await deployment.start()).result();
+  expect(result).toMatchObject({ outcome: 'parked', because: expect.stringContaining('integration.metadata') });
+  expect(attempts.length).toBeGreaterThan(1);
+}, 60_000);
+
 test('a scheduled start that comes meanwhile says who holds the lock, and why', async () => {
   const deployment = engine.deployment({
     preflight: async () => [finding('graph.incident-permissions')],

@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { activityInfo } from '@temporalio/activity';
+import { ActivityFailure, RetryState, TimeoutFailure, TimeoutType } from '@temporalio/common';
 import type { Activities } from '../../../activities/index.ts';
 import { castToFailure } from '../../../activities/run-step.ts';
 import { SyncError, type FailureKind } from '../../../src/errors.ts';
 import { integrationWorkflowId } from '../../../workflows/contract.ts';
+import { causeOf } from '../../../workflows/failures.ts';
 import { withStubEngine, type Deployment } from './stub-engine.ts';
 
 const engine = withStubEngine();
@@ -143,6 +145,23 @@ describe('an activity that fails', () => {
     expect(waitedMs).toBeGreaterThanOrEqual(900);
     expect(waitedMs).toBeLessThan(10_000);
   });
+});
+
+test.each(['throttled', 'transient'] as const)('%s, by a service that says "at once": is tried again all the same', async (kind) => {
+  const deployment = engine.deployment({
+    derive: async () => {
+      if (activityInfo().attempt < 2) throw failing(kind, 0);
+      return nothingLeft;
+    },
+  });
+  expect(await (await deployment.startIntegration()).result()).toMatchObject({ outcome: 'succeeded' });
+});
+
+test('that ends because its time is over: what the last try met is the reason', () => {
+  const timedOut = new TimeoutFailure('activity ScheduleToClose timeout', undefined, TimeoutType.SCHEDULE_TO_CLOSE);
+  Object.assign(timedOut, { cause: failing('transient') });
+  const failure = new ActivityFailure('Activity task failed', 'publish', '7', RetryState.TIMEOUT, 'a worker', timedOut);
+  expect(causeOf(failure)).toEqual({ kind: 'transient', message: 'It went wrong: transient.' });
 });
 
 /** Timers in the history of the first integration. */

@@ -126,7 +126,7 @@ describe('an integration that fails', () => {
     const result = await (await deployment.start()).result();
     expect(result.outcome).toBe('failed');
     expect(result.integrations.map(({ outcome, because }) => [outcome, because])).toEqual([
-      ['failed', 'The instance refuses the sign-in.'],
+      ['failed', 'The instance lacks a table. Install the plugin.'],
       ...Array.from({ length: 4 }, () => ['not-run', 'policies failed']),
     ]);
     expect(deployment.calls.at(-1)).toBe('finishRun failed');
@@ -203,6 +203,25 @@ describe('cancellation', () => {
     expect((await child.describe()).status.name).toBe('CANCELLED');
   }, 60_000);
 });
+
+test('a step that fails in the moment of the cancellation does not leave the run open', async () => {
+  const [checking, cancelled] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  const deployment = engine.deployment({
+    preflight: async () => {
+      checking.resolve(undefined);
+      await cancelled.promise;
+      throw castToFailure(new SyncError({ kind: 'transient', message: 'The connection was lost.' }));
+    },
+  });
+  const handle = await deployment.start();
+  await checking.promise;
+  await handle.cancel();
+  cancelled.resolve(undefined);
+  const error: unknown = await handle.result().catch((thrown: unknown) => thrown);
+  expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+  expect(deployment.reported()?.outcome).toBe('cancelled');
+  expect(await attributesOf(handle)).toMatchObject({ phase: 'finished', outcome: 'cancelled' });
+}, 60_000);
 
 describe('dispatch', () => {
   async function dispatch(deployment: Deployment, minute: string): Promise<DispatchResult> {
