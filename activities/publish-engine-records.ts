@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CheckFinding, RunRef } from '../workflows/contract.ts';
 import { commitEngineRecords, ledgerId, openRun, type RunHandle } from '../src/ledger/index.ts';
 import type { IntegrationReport, SysId } from '../src/model.ts';
-import { query, valueOf } from '../src/servicenow/index.ts';
+import { query, valueOf, type ServiceNowClient } from '../src/servicenow/index.ts';
 import type { ActivityContext } from './context.ts';
 import { engineRecords, engineTables, runRecord, runRecordTable } from './engine-records.ts';
 import { lookupRuleFindings } from './lookup-rules.ts';
@@ -17,24 +18,25 @@ import type { StepScope } from './run-step.ts';
 export async function prepareInstance(context: ActivityContext, ref: RunRef, step: StepScope): Promise<CheckFinding[]> {
   const run = await openRun(context.ledger.database, ref.run, ref.fence);
   const { serviceNow } = await context.clientsOf(run);
+  const { ciRules, dictionary } = await context.instanceModelOf(run);
   const { user } = context.config.serviceNow.runAs;
-  const [row] = await serviceNow.table.list(
-    'sys_user',
-    { query: query().equals('user_name', user), fields: ['sys_id', 'active'], limit: 1 },
-    step.signal,
-  );
-  if (!row) return [missingUser(user)];
-  const runAs = valueOf(row, 'sys_id') as SysId;
+  const runAs = await findUser(serviceNow, user, step.signal);
+  // Without Vulnerability Response there is no record that could run as somebody, and no such user either.
+  if (runAs === undefined && dictionary.tables['sn_vul_integration']?.state !== 'absent') return [missingUser(user)];
   const { database, words } = context.ledger;
-  await commitEngineRecords(database, words, run, 'engine', engineRecords(run.deployment, runAs, await ledgerId(database)));
+  await commitEngineRecords(database, words, run, 'engine', engineRecords(run.deployment, runAs ?? '', await ledgerId(database)));
   const publisher: Publisher = { context, run, integration: 'policies', client: serviceNow, step };
   for (let round = 0; round < 20; round += 1) {
     const { left, readyInMs } = await publishTables(publisher, engineTables);
     if (left === 0) break;
-    await new Promise((resolve) => setTimeout(resolve, Math.min(readyInMs, 5_000) + 100));
+    await sleep(Math.min(readyInMs, 5_000) + 100, undefined, { signal: step.signal });
   }
-  const { ciRules } = await context.instanceModelOf(run);
-  return [...(await putRunAsBack(publisher, runAs)), ...lookupRuleFindings(ciRules)];
+  return [...(runAs === undefined ? [] : await putRunAsBack(publisher, runAs)), ...lookupRuleFindings(ciRules)];
+}
+
+async function findUser({ table }: ServiceNowClient, name: string, signal: AbortSignal): Promise<SysId | undefined> {
+  const [row] = await table.list('sys_user', { query: query().equals('user_name', name), fields: ['sys_id'], limit: 1 }, signal);
+  return row === undefined ? undefined : (valueOf(row, 'sys_id') as SysId);
 }
 
 /** Preflight says why, and stops a run where the user is really missing; where it cannot see users, the run stops here. */

@@ -16,7 +16,8 @@ export function uninstallHandlers(store: Store): Record<`POST /${string}`, Play>
       const tables = [...store.schema.tables.keys()].filter((name) => name.startsWith(`${scope}_`));
       const roles = [...store.rows('sys_user_role')].filter(({ values }) => values['name']?.startsWith(`${scope}.`) === true);
       if (tables.length + roles.length === 0) throw new AdminError(404, `Nothing of scope "${scope}" is installed.`);
-      for (const name of tables) dropTable(store, name);
+      // One that extends another one goes with it.
+      for (const name of tables) if (store.schema.tables.has(name)) dropTable(store, name);
       for (const role of roles) dropRole(store, role);
       return { tables, roles: roles.map(({ values }) => values['name'] ?? '') };
     },

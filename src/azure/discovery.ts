@@ -18,6 +18,8 @@ export interface Subscription {
 export interface Pricing {
   readonly name: string;
   readonly tier: string;
+  /** Names of the parts that are switched on. */
+  readonly extensions: readonly string[];
 }
 
 export interface Discovery {
@@ -46,7 +48,17 @@ const descendantRow = z.looseObject({
   properties: z.looseObject({ displayName: z.string().nullish() }).nullish(),
 });
 const permissionRow = z.looseObject({ actions: z.array(z.string()).default([]), notActions: z.array(z.string()).default([]) });
-const pricingRow = z.looseObject({ name: z.string(), properties: z.looseObject({ pricingTier: z.string() }) });
+const pricingRow = z.looseObject({
+  name: z.string(),
+  properties: z.looseObject({
+    pricingTier: z.string(),
+    // Booleans are texts here (azure.md §1.8).
+    extensions: z
+      .array(z.looseObject({ name: z.string(), isEnabled: z.union([z.string(), z.boolean()]).nullish() }))
+      .nullish()
+      .catch(undefined),
+  }),
+});
 
 export function createDiscovery(arm: ArmClient): Discovery {
   return {
@@ -86,7 +98,11 @@ export function createDiscovery(arm: ArmClient): Discovery {
       return items
         .map((row) => pricingRow.safeParse(row).data)
         .filter((row) => row !== undefined)
-        .map((row) => ({ name: row.name, tier: row.properties.pricingTier }));
+        .map(({ name, properties: { pricingTier, extensions } }) => ({
+          name,
+          tier: pricingTier,
+          extensions: (extensions ?? []).filter(({ isEnabled }) => String(isEnabled).toLowerCase() === 'true').map((one) => one.name),
+        }));
     },
     readPermissions: async (subscriptionId, signal) => {
       const path = `/subscriptions/${encodeURIComponent(subscriptionId)}/providers/Microsoft.Authorization/permissions`;

@@ -1,5 +1,6 @@
 /** Does Resource Graph show what ARM shows (azure.md §1.7, §1.9)? It leaves out what it does not know yet, and says nothing. */
 import { splitSubscriptions, type AzureClients } from '../azure/index.ts';
+import { scansImages } from './azure-plans.ts';
 import { identityOf, securityReader, securityReaderOn } from './azure-roles.ts';
 import { isReadable, managementGroupPath } from './azure-scopes.ts';
 import { counted, listed, ok, warning } from './results.ts';
@@ -97,8 +98,8 @@ export const azureCveDetails: Check = {
   whenRefused: 'not-readable',
   run: async (context) => {
     const plans = [...(await context.facts.plans()).values()];
-    const hasImages = plans.some((reading) => 'plans' in reading && reading.plans.some(isContainers));
-    if (!hasImages) return [ok('Not needed: the plan Containers is off everywhere.')];
+    const hasImages = plans.some((reading) => 'plans' in reading && reading.plans.some(scansImages));
+    if (!hasImages) return [ok('Not needed: no plan that scans container images is on anywhere.')];
     const { scope, azure } = context.deployment;
     const groups = scope.type === 'management-groups' ? scope.managementGroups : [];
     const query = ['securityresources', `where type =~ 'microsoft.security/cvedetails'`, 'project id', 'order by id asc'].join('\n| ');
@@ -119,10 +120,6 @@ export const azureCveDetails: Check = {
     ];
   },
 };
-
-function isContainers({ name, tier }: { readonly name: string; readonly tier: string }): boolean {
-  return name.toLowerCase() === 'containers' && tier.toLowerCase() !== 'free';
-}
 
 function textAt(row: unknown, key: string): string {
   const value = typeof row === 'object' && row !== null ? (row as Readonly<Record<string, unknown>>)[key] : undefined;

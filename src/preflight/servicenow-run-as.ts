@@ -4,6 +4,7 @@ import { blocking, counted, listed, notReadable, ok, warning } from './results.t
 import { onlyOnce, whyUnusable } from './servicenow-writers.ts';
 import type { Check, Result } from './types.ts';
 
+const recordTable = 'sn_vul_integration';
 /** The role that the platform's own import user has (servicenow.md §6). */
 const importRole = 'sn_vul.vr_import_admin';
 
@@ -23,6 +24,9 @@ export const serviceNowRunAsUser: Check = {
   needs: ['servicenow.sign-in'],
   whenRefused: 'not-readable',
   run: async ({ serviceNow, clients, signal, facts }) => {
+    if ((await facts.dictionary()).tables[recordTable]?.state === 'absent') {
+      return [ok(`The instance has no ${recordTable}: no integration record runs as anybody.`)];
+    }
     const name = serviceNow.runAs.user;
     const found = await clients.serviceNow.roles.findUser(name, signal);
     const page = `In ServiceNow, User Administration › Users › ${name}`;
@@ -93,8 +97,6 @@ async function absentUser(name: string, client: ServiceNowClient, own: string | 
     `It comes with Vulnerability Response: repair that application (System Applications › All Available Applications), or create the user ${name} with the role ${importRole} under User Administration › Users.`,
   );
 }
-
-const recordTable = 'sn_vul_integration';
 
 export const serviceNowRunAs: Check = {
   id: 'servicenow.run-as',

@@ -1,6 +1,6 @@
 /** May we write at all: is there another ledger, or the off switch (design §2, §5)? */
-import { engineName as engine, query, valueOf, type Row } from '../servicenow/index.ts';
-import { blocking, notChecked, notReadable, ok } from './results.ts';
+import { engineName as engine, query, valueOf, type DictionaryTable, type Row } from '../servicenow/index.ts';
+import { blocking, counted, notChecked, notReadable, ok } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
 export const serviceNowSecondLedger: Check = {
@@ -14,6 +14,7 @@ export const serviceNowSecondLedger: Check = {
       system: 'ServiceNow',
       permission: 'sn_sec_cmn.read and sn_vul.read_all',
       where: 'the integration user',
+      grantedBy: 'A ServiceNow administrator',
     },
   ],
   needs: ['servicenow.sign-in'],
@@ -91,12 +92,26 @@ export async function whyUnusable(context: CheckContext, table: string, columns:
   const found = (await context.facts.dictionary()).tables[table];
   if (found?.state === 'absent') return ok(`The instance has no ${table}.`);
   const missing = columns.filter((column) => found === undefined || !Object.hasOwn(found.columns, column));
-  if (found?.state === 'present' && missing.length === 0) return undefined;
+  if (found?.state === 'present' && missing.length === 0) return hiddenRecords(context, table, found);
   const what = missing.length === 0 ? table : `${table} (${missing.join(', ')})`;
   return notReadable(
     'table-hidden',
     `${what} is not readable for the integration user, so this cannot be checked.`,
     'Give the integration user the roles sn_sec_cmn.read, sn_vul.read_all and personalize_read_dictionary (User Administration › Users › the user › Roles › Edit).',
+    { fixedBy: 'A ServiceNow administrator' },
+  );
+}
+
+/** A table whose records are hidden reads as empty, and empty would mean that nobody else is there. */
+async function hiddenRecords({ clients, signal }: CheckContext, name: string, table: DictionaryTable): Promise<Result | undefined> {
+  if (Object.values(table.columns).some(({ readable }) => readable !== undefined)) return undefined;
+  const { shown, counted: rows } = await clients.serviceNow.reach.readHidden(name, signal);
+  if (shown > 0 || rows === 0) return undefined;
+  return notReadable(
+    'records-hidden',
+    `A read ACL hides every record of ${name} from the integration user (${counted(rows, 'record')} counted, none shown), so this cannot be checked.`,
+    `Give the integration user the roles sn_sec_cmn.read and sn_vul.read_all (User Administration › Users › the user › Roles › Edit); if it has them, System Security › Access Control (ACL), as security_admin: Name = ${name}, Operation = read shows what it asks for.`,
+    { fixedBy: 'A ServiceNow administrator' },
   );
 }
 

@@ -32,9 +32,11 @@ describe.each(ESTATES)('Defender plans of %s (azure.md §0.4, §1.8)', (estate) 
     expect((await standards()).status).toBe(200);
   });
 
-  test('Containers off: no recommendations for images, and the truth says so', async () => {
+  test('Containers and CloudPosture off: no recommendations for images, and the truth says so; either one scans them', async () => {
     const before = await images();
     await change(lab, { plan: { subscription, name: 'Containers', tier: 'Free' } });
+    expect(await images()).toBe(before);
+    await change(lab, { plan: { subscription, name: 'CloudPosture', tier: 'Free' } });
     const without = await truth();
     expect(before).toBeGreaterThan(0);
     expect(await images()).toBe(0);
@@ -46,11 +48,14 @@ describe.each(ESTATES)('Defender plans of %s (azure.md §0.4, §1.8)', (estate) 
 
   test('the last paid plan off, one by one: only then regulatory compliance is refused', async () => {
     const path = `/subscriptions/${subscription}/${SECURITY}/pricings?api-version=2024-01-01`;
-    const names = (await armList(lab, path)).map((row) => row.name as string);
+    const free = ['FoundationalCspm', 'Discovery'];
+    const names = (await armList(lab, path)).map((row) => row.name as string).filter((name) => !free.includes(name));
     await change(lab, { plan: names.slice(1).map((name) => ({ subscription, name, tier: 'Free' })) });
     expect((await standards()).status).toBe(200);
     await change(lab, { plan: { subscription, name: names[0], tier: 'Free' } });
     expect(await standards()).toMatchObject({ status: 400, body: { error: { code: 'Subscription with no standard pricing bundle' } } });
+    // Those that cost nothing are listed as Standard all the same.
+    for (const name of free) expect(await pricing(name)).toMatchObject({ pricingTier: 'Standard' });
     await change(lab, { plan: { subscription, name: 'CloudPosture', tier: 'Standard' } });
     expect((await standards()).status).toBe(200);
   });
@@ -69,6 +74,7 @@ describe.each(ESTATES)('Defender plans of %s (azure.md §0.4, §1.8)', (estate) 
     await change(lab, { foundationalCspm: { subscription, enabled: false }, plan: { subscription, tier: 'Free' } });
     expect(await arm(lab, list)).toMatchObject({ status: 200, body: { value: [] } });
     expect((await arm(lab, `${row.id as string}?api-version=2021-06-01`)).status).toBe(404);
+    expect(await pricing('FoundationalCspm')).toMatchObject({ pricingTier: 'Free' });
     expect(await graphRows(lab, { query: graph, subscriptions: [subscription] })).toEqual([]);
     const others = (await truth()).assessments.listed as number;
     const lists = await Promise.all(

@@ -440,7 +440,7 @@ const azure: Case[] = [
   {
     state: 'all plans of a subscription are off',
     change: (world) => {
-      world.pricings[subscriptionId(2)] = [{ name: 'CloudPosture', tier: 'Free' }];
+      world.pricings[subscriptionId(2)] = [{ name: 'CloudPosture', tier: 'Free', extensions: [] }];
     },
     check: 'azure.defender-plan',
     verdict: 'warning',
@@ -452,12 +452,12 @@ const azure: Case[] = [
   {
     state: 'the plan Containers is off everywhere',
     change: (world) => {
-      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'CloudPosture', tier: 'Standard' }];
+      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'CloudPosture', tier: 'Standard', extensions: [] }];
     },
     check: 'azure.defender-plan',
     verdict: 'warning',
     cause: 'containers-off',
-    evidence: ['all 2 subscriptions'],
+    evidence: ['any of 2 subscriptions'],
     follows: 'not applicable',
     remedy: ['If it is meant to be so, nothing', 'az security pricing create --name Containers'],
   },
@@ -547,7 +547,7 @@ const azure: Case[] = [
     state: 'details of CVEs are hidden, and no image is scanned',
     change: (world) => {
       world.cveDetails = 0;
-      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'Containers', tier: 'Free' }];
+      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = [{ name: 'Containers', tier: 'Free', extensions: [] }];
     },
     check: 'azure.cve-details',
     verdict: 'ok',
@@ -558,7 +558,7 @@ const azure: Case[] = [
   {
     state: 'a new subscription without Foundational CSPM',
     change: (world) => {
-      world.pricings[subscriptionId(2)] = [{ name: 'CloudPosture', tier: 'Free' }];
+      world.pricings[subscriptionId(2)] = [{ name: 'CloudPosture', tier: 'Free', extensions: [] }];
       world.assessments[subscriptionId(2)] = 0;
     },
     check: 'azure.defender-plan',

@@ -289,8 +289,8 @@ export function subscription(number: number, state = 'Enabled'): Subscription {
 }
 
 export const paid: Pricing[] = [
-  { name: 'CloudPosture', tier: 'Standard' },
-  { name: 'Containers', tier: 'Standard' },
+  { name: 'CloudPosture', tier: 'Standard', extensions: [] },
+  { name: 'Containers', tier: 'Standard', extensions: [] },
 ];
 
 export function inputOf(world: World, changes: Partial<PreflightInput> = {}): PreflightInput {

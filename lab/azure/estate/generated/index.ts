@@ -144,7 +144,7 @@ export function createGeneratedEstate(input: {
     regulatoryStandards: (subscriptionId) => find(subscriptionId).regulatory(),
     pricings: (scope) => {
       const subscription = find(/^\/subscriptions\/([^/]+)/i.exec(scope)?.[1] ?? '');
-      return pricingRows(scope, (plan) => subscription.planTier(plan));
+      return pricingRows(scope, (plan) => subscription.planTier(plan), subscription.isAssessed());
     },
     securityConnectors: (subscriptionId) => find(subscriptionId).resources.connectors(),
     assessments: (subscriptionId) => find(subscriptionId).assessments(),

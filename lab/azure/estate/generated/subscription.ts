@@ -25,7 +25,7 @@ import { createLayout, type Layout, type RowReference } from './layout.ts';
 import { createMachines, type MachineEstate } from './machines.ts';
 import { perVersion, type SharedCache } from './memo.ts';
 import type { Block, NamingContext } from './naming.ts';
-import { PLAN_NAMES } from './pricing-rows.ts';
+import { PLAN_NAMES, SCANNING_PLANS } from './pricing-rows.ts';
 import type { EstateProfile, SubscriptionProfile } from './profile.ts';
 import { createResources, type ResourceEstate } from './resource-rows.ts';
 import { regulatoryRows, type StandardPlan } from './standards.ts';
@@ -130,7 +130,8 @@ export function createSubscription(input: Input): SubscriptionEstate {
   const hasPaidPlan = (): boolean => PLAN_NAMES.some((name) => planTier(name) === 'Standard');
   const isAssessed = (): boolean => !changes.unassessed.has(subscriptionId);
   // A subscription that never had a plan keeps what it was laid out with; switching the plan off takes its findings away.
-  const scansImages = (): boolean => isAssessed() && planTierOf(changes, subscriptionId, 'Containers', 'Standard') === 'Standard';
+  const scansImages = (): boolean =>
+    isAssessed() && SCANNING_PLANS.some((plan) => planTierOf(changes, subscriptionId, plan, 'Standard') === 'Standard');
   const classicPartitions = [classicPartition(context, layout), ...machines.partitions];
   const listed: Rows = mappedRows(layout.listed, (reference) => restRow(context, reference));
   return {

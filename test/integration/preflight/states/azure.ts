@@ -252,16 +252,28 @@ export const azureStates: readonly State[] = [
         check: 'azure.defender-plan',
         verdict: 'warning',
         cause: 'foundational-cspm-off',
-        evidence: [tenant.subscriptions[0] ?? '', 'without a single assessment', '27 October 2026'],
+        evidence: [tenant.subscriptions[0] ?? '', 'nothing is assessed', '27 October 2026'],
         fixedBy: 'A Security Admin or Owner',
-        remedy: ['If it is meant to be so, nothing'],
+        remedy: ['If it is meant to be so, nothing', 'Foundational CSPM (free of charge) On'],
       },
     ],
   },
   {
-    state: 'the containers plan alone is off, everywhere',
+    state: 'the containers plan alone is off, and CloudPosture scans the registries',
     give: ({ change, tenant }) =>
       change({ plan: tenant.subscriptions.map((subscription) => ({ subscription, name: 'Containers', tier: 'Free' })) }),
+    choose: ({ tenant }) => ({ scope: { type: 'management-groups', managementGroups: tenant.managementGroups } }),
+    finds: () => [],
+    wellIn: ['azure.defender-plan', 'azure.cve-details'],
+  },
+  {
+    state: 'no plan scans images, anywhere',
+    give: ({ change, tenant }) =>
+      change({
+        plan: tenant.subscriptions.flatMap((subscription) =>
+          ['Containers', 'CloudPosture'].map((name) => ({ subscription, name, tier: 'Free' })),
+        ),
+      }),
     finds: () => [
       {
         check: 'azure.defender-plan',

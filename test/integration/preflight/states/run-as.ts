@@ -32,6 +32,16 @@ const user = (cause: string, evidence: string, remedy: string): Expected => ({
   remedy: [remedy],
 });
 
+/** Vulnerability Response, and Container Vulnerability Response, which is built on it: a finding each. */
+const withoutApplication: Expected = {
+  check: 'servicenow.tables',
+  verdict: 'warning',
+  cause: 'application-absent',
+  evidence: ['Vulnerability Response, that is', 'the run leaves out'],
+  fixedBy: administrator,
+  remedy: ['Vulnerability Response'],
+};
+
 /** The plugin, for another tenant; its assessments run as somebody who may attach and not delete, so many times. */
 async function wrongRuns(labs: Labs, times: number): Promise<{ readonly dataSource: string }> {
   const found = await runAsHelper(labs, await install(labs, elsewhere));
@@ -128,6 +138,16 @@ export const runAsStates: readonly State[] = [
       await labs.serviceNow.admin('POST', '/servicenow/play/administrator/grant-role', { user: 'VR.System', role: 'itil' });
     },
     finds: () => [user('import-role-missing', 'Error writing attachment', 'add sn_vul.vr_import_admin')],
+  },
+  {
+    state: 'Vulnerability Response is not installed, so that nothing could run as VR.System, which does not exist either',
+    give: async (labs: Labs): Promise<void> => {
+      const sysId = await sysIdOf(labs, 'sys_user', 'user_name', 'VR.System');
+      await labs.serviceNow.admin('POST', '/servicenow/play/administrator/delete', { table: 'sys_user', sys_id: sysId });
+      await labs.serviceNow.admin('POST', '/servicenow/play/administrator/uninstall', { scope: 'sn_vul' });
+    },
+    finds: () => [withoutApplication, withoutApplication],
+    wellIn: ['servicenow.run-as-user', 'servicenow.run-as', 'servicenow.plugin-writers'],
   },
   {
     state: 'VR.System does not exist',

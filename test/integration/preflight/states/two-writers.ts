@@ -56,6 +56,17 @@ const mark = (labs: Labs): Promise<unknown> =>
 const switchOff = (labs: Labs, deployment: string): Promise<unknown> =>
   labs.serviceNow.admin('POST', '/servicenow/rows/sn_sec_int_impl', { name: `defender-sync ${deployment}`, active: 'false' });
 
+const hide = (labs: Labs, table: string): Promise<unknown> =>
+  labs.serviceNow.admin('POST', '/servicenow/access', { table, operation: 'read', roles: ['nobody'] });
+const hidden = (check: string, table: string): Expected => ({
+  check,
+  verdict: 'not-readable',
+  cause: 'records-hidden',
+  evidence: [`A read ACL hides every record of ${table}`, 'none shown'],
+  fixedBy: administrator,
+  remedy: ['sn_sec_cmn.read and sn_vul.read_all', `Name = ${table}`],
+});
+
 /** Who else writes what we write. */
 export const twoWriterStates: readonly State[] = [
   {
@@ -106,6 +117,24 @@ export const twoWriterStates: readonly State[] = [
       await labs.serviceNow.admin('POST', '/servicenow/access', { table: 'sn_sec_int_impl_config', operation: 'read', roles: ['nobody'] });
     },
     finds: () => [unknown()],
+  },
+  {
+    state: 'the plugin is active, and no integration record is for the eyes of the integration user',
+    give: async (labs: Labs): Promise<void> => {
+      await install(labs, { tenantId: labs.tenant.tenantId });
+      await hide(labs, 'sn_vul_integration');
+    },
+    finds: () => [hidden(writers, 'sn_vul_integration')],
+    notChecked: ['servicenow.run-as', 'servicenow.attachments'],
+  },
+  {
+    state: 'another ledger keeps the instance and the deployment is switched off, and neither is for the eyes of the integration user',
+    give: async (labs: Labs): Promise<void> => {
+      await mark(labs);
+      await switchOff(labs, 'contoso');
+      for (const table of ['sn_sec_int_integration', 'sn_sec_int_impl']) await hide(labs, table);
+    },
+    finds: () => [hidden('servicenow.second-ledger', 'sn_sec_int_integration'), hidden('servicenow.switched-off', 'sn_sec_int_impl')],
   },
   {
     state: "the plugin's integration instance is switched off",
