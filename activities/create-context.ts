@@ -24,7 +24,7 @@ import {
 import type { ActivityContext, DeploymentClients } from './context.ts';
 import { integrationName } from './engine-records.ts';
 import { hostTagTables, placeholdersTakeTags, reasonWithoutHostTags } from './host-tags.ts';
-import { createInstanceModel, withoutTables, type InstanceModel } from './instance-model.ts';
+import { createInstanceModel, withoutTables, withoutUnusable, type InstanceModel } from './instance-model.ts';
 import { ciRuleTables, readCiRules } from './lookup-rules.ts';
 import { authOf, credentialOf } from './sign-in.ts';
 
@@ -58,7 +58,7 @@ export async function createContext(options: ContextOptions): Promise<{ readonly
       const known = await readInstanceModel(serviceNow, config.serviceNow.source);
       const model = { ...known, takesTags: await placeholdersTakeTags(serviceNow) };
       const without = await reasonWithoutHostTags(serviceNow, model.tables, config.serviceNow.hostTags);
-      return without === undefined ? model : withoutTables(model, hostTagTables, without);
+      return withoutUnusable(without === undefined ? model : withoutTables(model, hostTagTables, without));
     });
   const context: ActivityContext = {
     config,

@@ -25,27 +25,29 @@ export async function findExisting(
   signal: AbortSignal,
 ): Promise<Map<string, Existing>> {
   const found = new Map<string, Existing>();
-  const byKey = new Map<string, PreparedRecord>();
+  const withKey: PreparedRecord[] = [];
   for (const record of records) {
-    const values = Object.values(record.naturalKey);
-    if (values.length === 0) found.set(record.key, { refused: `none of its key columns exists on ${mapped.name}` });
-    else byKey.set(joined(record.naturalKey, Object.keys(record.naturalKey)), record);
+    if (Object.keys(record.naturalKey).length > 0) withKey.push(record);
+    else found.set(record.key, { refused: `none of its key columns exists on ${mapped.name}` });
   }
   // Records of one table mostly have the same key columns; an optional one may be empty in some.
-  for (const group of groupByColumns([...byKey.values()])) await lookUpGroup(client, mapped, group, found, signal);
+  for (const group of groupByColumns(withKey)) await lookUpGroup(client, mapped, group, found, signal);
   return found;
 }
 
 interface KeyGroup {
+  /** Those with a value. */
   readonly columns: readonly string[];
+  readonly emptyColumns: readonly string[];
   readonly records: readonly PreparedRecord[];
 }
 
 function groupByColumns(records: readonly PreparedRecord[]): KeyGroup[] {
-  const groups = new Map<string, { columns: string[]; records: PreparedRecord[] }>();
+  const groups = new Map<string, { columns: string[]; emptyColumns: string[]; records: PreparedRecord[] }>();
   for (const record of records) {
-    const columns = Object.keys(record.naturalKey);
-    const group = groups.get(columns.join()) ?? { columns, records: [] };
+    const all = Object.keys(record.naturalKey);
+    const columns = all.filter((column) => record.naturalKey[column] !== '');
+    const group = groups.get(columns.join()) ?? { columns, emptyColumns: all.filter((column) => !columns.includes(column)), records: [] };
     group.records.push(record);
     groups.set(columns.join(), group);
   }
@@ -64,17 +66,19 @@ async function lookUpGroup(
   );
   const widest = [...distinct].sort(([, left], [, right]) => right.size - left.size)[0]?.[0];
   if (widest === undefined) return;
-  const wanted = new Map(group.records.map((record) => [joined(record.naturalKey, group.columns), record]));
-  const fields = [
-    ...new Set([...group.columns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on']),
-  ];
+  const keyColumns = [...group.columns, ...group.emptyColumns];
+  const wanted = Map.groupBy(group.records, (record) => joined(record.naturalKey, keyColumns));
+  const fields = [...new Set([...keyColumns, ...group.records.flatMap((record) => Object.keys(record.comparedValues)), 'sys_created_on'])];
   const lookUps = queriesFor(group, distinct, widest, found).map((asked) => ({ table: mapped.name, query: asked, fields }));
   const rows = (await lookUp(client, lookUps, signal)).flat();
   rows.sort((left, right) => valueOf(left, 'sys_created_on').localeCompare(valueOf(right, 'sys_created_on')));
   for (const row of rows) {
-    const record = wanted.get(joined(Object.fromEntries(group.columns.map((column) => [column, valueOf(row, column)])), group.columns));
-    if (record === undefined || found.has(record.key)) continue;
-    found.set(record.key, { sysId: valueOf(row, 'sys_id') as SysId, same: mapped.sameOnInstance(row, record.comparedValues) });
+    // Keys of the ledger that the instance does not tell apart are one record there.
+    for (const record of wanted.get(joined(Object.fromEntries(keyColumns.map((column) => [column, valueOf(row, column)])), keyColumns)) ??
+      []) {
+      if (found.has(record.key)) continue;
+      found.set(record.key, { sysId: valueOf(row, 'sys_id') as SysId, same: mapped.sameOnInstance(row, record.comparedValues) });
+    }
   }
 }
 
@@ -85,12 +89,14 @@ function queriesFor(
   widest: string,
   found: Map<string, Existing>,
 ): Query[] {
-  const common = group.columns.filter((column) => column !== widest && distinct.get(column)?.size === 1);
+  const narrows = (column: string): boolean => column !== widest && [...(distinct.get(column) ?? [])].every(isQueryable);
+  const common = group.columns.filter((column) => narrows(column) && distinct.get(column)?.size === 1);
   let base = query();
+  for (const column of group.emptyColumns) base = base.isEmpty(column);
   for (const column of common) base = base.equals(column, group.records[0]?.naturalKey[column] ?? '');
   // A few values more narrow it down: a popular tag alone would bring every item that has it.
   for (const [column, some] of distinct) {
-    if (column === widest || common.includes(column) || ![...some].every(isQueryable)) continue;
+    if (!narrows(column) || common.includes(column)) continue;
     const narrowed = base.in(column, [...some]);
     if (encodedBytes(narrowed.text) <= narrowingBytes) base = narrowed;
   }

@@ -41,8 +41,8 @@ export async function findOrphans(
 
 /** For each column of a composite key: the others are ours and this one is empty. */
 function queriesFor({ naturalKey }: PreparedRecord): Query[] {
-  const columns = Object.keys(naturalKey);
-  if (columns.length < 2 || !Object.values(naturalKey).every(isQueryable)) return [];
+  const columns = Object.keys(naturalKey).filter((column) => naturalKey[column] !== '');
+  if (columns.length < 2 || !columns.every((column) => isQueryable(naturalKey[column] ?? ''))) return [];
   return columns.map((dropped) =>
     columns
       .filter((column) => column !== dropped)

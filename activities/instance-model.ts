@@ -69,6 +69,18 @@ export function isIndispensable(table: InstanceTable, column: string): boolean {
   );
 }
 
+/** Tables that a run can do without, and that the instance lacks or hides, keep nothing back that points into them. */
+export function withoutUnusable(model: InstanceModel): InstanceModel {
+  const unusable = [...model.tables.values()]
+    .filter((table) => table.spec.ifMissing === 'skip' && !isUsable(table))
+    .map(({ name }) => name);
+  return withoutTables(model, unusable, 'it is not on the instance, or not readable');
+}
+
+function isUsable(table: InstanceTable): boolean {
+  return table.state === 'present' && table.missingRequired.length === 0;
+}
+
 /** The model without some tables, and without the optional columns that point into them. */
 export function withoutTables(model: InstanceModel, names: readonly string[], because: string): InstanceModel {
   const left = [...model.tables.values()].filter(({ name }) => !names.includes(name));
@@ -108,8 +120,7 @@ export function reasonWithoutFeature({ dictionary }: InstanceModel, specs: reado
  */
 export function requireTable(model: InstanceModel, spec: TableSpec): InstanceTable | undefined {
   const table = model.tables.get(spec.name);
-  const usable = table !== undefined && table.state === 'present' && table.missingRequired.length === 0;
-  if (usable) return table;
+  if (table !== undefined && isUsable(table)) return table;
   if (spec.ifMissing === 'skip' || isFeatureAbsent(spec, model.dictionary)) return undefined;
   const because =
     table === undefined || table.state !== 'present'

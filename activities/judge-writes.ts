@@ -3,7 +3,7 @@
  * business rule dropped. What was dropped on insert is written in a second step; what never sticks is left out from then on, or
  * parks the record where it is meaningless without.
  */
-import type { ColumnBehaviour, RecordOutcome } from '../src/ledger/index.ts';
+import { waitsFor, type ColumnBehaviour, type RecordOutcome } from '../src/ledger/index.ts';
 import type { SysId } from '../src/model.ts';
 import { notKeptRemedy, valueOf, type NotKept, type Row, type WriteResult, type WriteValues } from '../src/servicenow/index.ts';
 import { waitForOthersMs, type Answered, type ClaimWork, type Send } from './claim-work.ts';
@@ -92,7 +92,7 @@ function endOf({ mapped, leftOut }: ClaimWork, { send, sysId, dropped }: Written
   const missing = [...new Set([...notSent, ...dropped.map(({ column }) => column)])];
   // Marked where no administrator can help: the trouble is this record's own, or the column is written on creation alone.
   const without = missing.map((column) => (skipped.has(column) && Object.hasOwn(send.record.updateValues, column) ? column : `!${column}`));
-  return { key, outcome, sysId, without };
+  return { key, outcome, sysId, without: [...without, ...send.record.withoutParked.map(waitsFor)] };
 }
 
 function wantedOf({ record, sysId }: Send): WriteValues {

@@ -131,23 +131,28 @@ async function readScans(reader: Reader, lane: LaneSignal): Promise<void> {
       await endScan(context.ledger.database, run, claim, 'failed', 'the configuration no longer names this scope');
       continue;
     }
+    const got: Got = { pages: claim.pageCount };
     try {
-      await readScan(reader, claim, read);
+      await readScan(reader, claim, read, got);
     } catch (error) {
-      await handleFailedScan(reader, claim, read, error);
+      await handleFailedScan(reader, claim, read, error, got);
     }
   }
 }
 
+/** How many pages of a list are in the ledger by now. */
+interface Got {
+  pages: number;
+}
+
 /** Reads one list page by page; page k+1 is fetched while page k is committed (design §2). */
-async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise<void> {
+async function readScan(reader: Reader, claim: ClaimedScan, read: Read, got: Got): Promise<void> {
   const { context, run, step } = reader;
   const { database, words } = context.ledger;
   const fetchPage = (cursor: ReadPage['next']) => readPage(reader.clients.azure, read, cursor, nextKeysOf(reader, read), step.signal);
-  let pageNo = claim.pageCount;
   const stored = cursorFromLedger(claim.cursor);
   // A stored page without a cursor was the last one: the process died between it and the scan's end.
-  if (pageNo > 0 && stored === undefined) return finishScan(reader, claim, read, undefined);
+  if (got.pages > 0 && stored === undefined) return finishScan(reader, claim, read, undefined);
   let fetching = fetchPage(stored);
   for (;;) {
     const page = await fetching;
@@ -157,13 +162,12 @@ async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise
       // It is awaited on the next turn; if this turn throws first, its failure must not be an unhandled one.
       fetching.catch(() => undefined);
     }
-    pageNo += 1;
     await commitPage(
       database,
       words,
       run,
       claim,
-      pageNo,
+      got.pages + 1,
       {
         outcomes: page.rows.map((row) => read.parse(row)),
         nextCursor: page.next as JsonObject | undefined,
@@ -172,8 +176,9 @@ async function readScan(reader: Reader, claim: ClaimedScan, read: Read): Promise
       },
       familyOf,
     );
+    got.pages += 1;
     reader.committed.pages += 1;
-    step.at({ integration: reader.integration, read: read.name, scope: claim.scope.id, page: pageNo });
+    step.at({ integration: reader.integration, read: read.name, scope: claim.scope.id, page: got.pages });
     await context.failpoint('observe.between-pages');
     if (page.next === undefined) return finishScan(reader, claim, read, page);
     if (!goOn) return releaseScan(database, claim);
@@ -219,7 +224,7 @@ export function familyOf(kind: ObservedKind): IntegrationName {
   return family?.name ?? 'assessments';
 }
 
-async function handleFailedScan(reader: Reader, claim: ClaimedScan, read: Read, error: unknown): Promise<void> {
+async function handleFailedScan(reader: Reader, claim: ClaimedScan, read: Read, error: unknown, got: Got): Promise<void> {
   const { context, run, step } = reader;
   const { database } = context.ledger;
   if (!isSyncError(error) || step.signal.aborted) throw error;
@@ -238,7 +243,7 @@ async function handleFailedScan(reader: Reader, claim: ClaimedScan, read: Read, 
     case 'rejected':
     case 'not-found':
       // A cursor that the service refuses is dropped once; a first page that it refuses is an answer.
-      if (claim.cursor !== undefined && claim.attempt < 3) {
+      if (got.pages > 0 && claim.attempt < 3) {
         await releaseScan(database, await restartScan(database, run, claim));
         return;
       }

@@ -1,6 +1,7 @@
 import { resolveReferences, type ClaimedRecord, type RecordOutcome, type ResolvedReference, type RunHandle } from '../src/ledger/index.ts';
 import type { CiKey, FieldValue, SysId } from '../src/model.ts';
 import type { PlainValue, WriteValues } from '../src/servicenow/index.ts';
+import { tableSpecOf } from '../src/integrations/tables.ts';
 import type { ActivityContext } from './context.ts';
 import type { InstanceTable } from './instance-model.ts';
 
@@ -20,6 +21,8 @@ export interface PreparedRecord {
   readonly comparedValues: WriteValues;
   /** Real column → value of the natural key. */
   readonly naturalKey: WriteValues;
+  /** Real columns that go empty, because what they point at is parked and can be done without. */
+  readonly withoutParked: readonly string[];
 }
 
 /**
@@ -62,7 +65,8 @@ export async function prepareRecords(
       createValues,
       updateValues: mapped.shape(all, { create: false }).values,
       comparedValues: withoutColumns(mapped.shape(plain, { create: false }).values, leftOut),
-      naturalKey: naturalKeyOf(mapped, mapped.shape(plain, { create: true }).values),
+      naturalKey: naturalKeyOf(mapped, plain),
+      withoutParked: parkedTargetsOf(record, mapped, lookUp),
     });
   }
   return { prepared, blocked };
@@ -113,10 +117,24 @@ function obstacleOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp
     for (const reference of referencesOf(value)) {
       const { state } = lookUp(reference);
       if (state === 'known' || (isList(value) && state !== 'pending')) continue;
+      if (state === 'parked' && isDispensable(reference, column, mapped)) continue;
       return { state, column, target: targetOf(reference) };
     }
   }
   return undefined;
+}
+
+/** What tables hold that a run can do without (regions, providers, packages) shall not keep a record back that can do without them. */
+function isDispensable(reference: Reference, column: string, { spec }: InstanceTable): boolean {
+  return 'record' in reference && tableSpecOf(reference.record.table).ifMissing === 'skip' && spec.columns[column]?.required !== true;
+}
+
+function parkedTargetsOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp): string[] {
+  return Object.entries(record.fields).flatMap(([column, value]) => {
+    const real = mapped.column(column);
+    const parked = referencesOf(value).some((one) => lookUp(one).state === 'parked' && isDispensable(one, column, mapped));
+    return real !== undefined && parked && !isList(value) ? [real] : [];
+  });
 }
 
 /** A kind, not a key: records that are parked for one reason are counted together. */
@@ -154,12 +172,14 @@ function plainFields(fields: Readonly<Record<string, FieldValue>>, lookUp: LookU
   return plain;
 }
 
-function naturalKeyOf(mapped: InstanceTable, values: WriteValues): WriteValues {
+/** A part of the key that is empty belongs to it: without it a record would be taken for its sibling that has one. */
+function naturalKeyOf(mapped: InstanceTable, plain: Readonly<Record<string, PlainValue>>): WriteValues {
+  const { values } = mapped.shape(plain, { create: true });
   const key: Record<string, string> = {};
   for (const logical of mapped.spec.naturalKey) {
     const column = mapped.column(logical);
-    const value = column === undefined ? undefined : values[column];
-    if (column !== undefined && value !== undefined && value !== '') key[column] = value;
+    if (column === undefined || !Object.hasOwn(plain, logical)) continue;
+    key[column] = values[column] ?? '';
   }
-  return key;
+  return Object.values(key).some((value) => value !== '') ? key : {};
 }

@@ -1,21 +1,23 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
 import { integrationOf } from '../src/integrations/index.ts';
-import { tableSpecOf } from '../src/integrations/tables.ts';
+import { tableSpecOf, tableSpecs } from '../src/integrations/tables.ts';
 import {
   claimRecords,
   makeColumnTrialsDue,
+  makeFollowersDue,
   makeHealedDue,
   openRun,
   publishProgress,
   removalProgress,
   takeOverClaims,
   unparkRecords,
+  type Pointer,
   type RecordClaim,
   type RunHandle,
 } from '../src/ledger/index.ts';
 import { integrationNames, type IntegrationName } from '../src/model.ts';
 import type { ActivityContext } from './context.ts';
-import { requireTable } from './instance-model.ts';
+import { requireTable, type InstanceModel } from './instance-model.ts';
 import { inLanes, type LaneSignal } from './lanes.ts';
 import type { Left } from './observe.ts';
 import { publishClaim } from './publish-claim.ts';
@@ -69,10 +71,23 @@ export async function publishTables(publisher: Publisher, tables: readonly strin
   for (const table of removedFrom) await removeRecords(publisher, table, settleTimeMs(context));
   await readBack(publisher, tables);
   await makeHealedDue(database, words, run, tables);
+  await makeFollowersDue(database, words, run, pointersIn(await context.instanceModelOf(run), tables));
   const toWrite = await publishProgress(database, words, run, tables, settleTimeMs(context));
   const toRemove = await removalProgress(database, words, run, removedFrom, settleTimeMs(context));
   const readyInMs = Math.min(...[toWrite, toRemove].filter(({ due }) => due > 0).map((one) => one.readyInMs));
   return { left: toWrite.due + toRemove.due, readyInMs: Number.isFinite(readyInMs) ? readyInMs : 0, advanced: false };
+}
+
+/** Columns of these tables that point into tables which a run can do without. */
+function pointersIn({ tables: known }: InstanceModel, tables: readonly string[]): Pointer[] {
+  return tables.flatMap((table) => {
+    const mapped = known.get(table);
+    return Object.entries(mapped?.spec.columns ?? {}).flatMap(([logical, { references: target }]) => {
+      const column = mapped?.column(logical);
+      const isOptional = target !== undefined && tableSpecs.some((spec) => spec.name === target && spec.ifMissing === 'skip');
+      return column !== undefined && isOptional ? [{ table, column, target }] : [];
+    });
+  });
 }
 
 /** One lane where one claim takes all there is: most tables of most runs have nothing due, and each look costs a transaction. */

@@ -98,9 +98,43 @@ export async function makeHealedDue(database: Database, words: Words, run: RunHa
     database,
     run,
     `UPDATE record r SET published = NULL WHERE r.instance_id = $1 AND r.table_id = ANY($2::smallint[]) AND r.without IS NOT NULL AND r.published IS NOT NULL
-       AND EXISTS (SELECT 1 FROM unnest(string_to_array(r.without, ',')) AS w(name) WHERE left(w.name, 1) <> '!' AND NOT EXISTS (
+       AND EXISTS (SELECT 1 FROM unnest(string_to_array(r.without, ',')) AS w(name) WHERE left(w.name, 1) NOT IN ('!', '~') AND NOT EXISTS (
          SELECT 1 FROM column_behaviour c WHERE c.instance_id = r.instance_id AND c.table_id = r.table_id AND c.column_name = w.name AND c.behaviour <> 'second-step'))`,
     [run.instanceId, tableIds],
+  );
+}
+
+/** How a record notes that a column of it is empty because what it points at is parked. */
+export function waitsFor(column: string): string {
+  return `~${column}`;
+}
+
+/** A column that points into another table. */
+export interface Pointer {
+  readonly table: string;
+  /** Its real name. */
+  readonly column: string;
+  readonly target: string;
+}
+
+/** Records that were written without a reference are due once more when nothing of the table it points into is parked, or still to be written. */
+export async function makeFollowersDue(database: Database, words: Words, run: RunHandle, pointers: readonly Pointer[]): Promise<void> {
+  if (pointers.length === 0) return;
+  const idsOf = (names: readonly string[]): Promise<number[]> => Promise.all(names.map((name) => words.idOf(name)));
+  await fenced(
+    database,
+    run,
+    `UPDATE record r SET published = NULL FROM unnest($2::smallint[], $3::text[], $4::smallint[]) AS t(table_id, note, target_id)
+     WHERE r.instance_id = $1 AND r.table_id = t.table_id AND r.without IS NOT NULL AND r.published IS NOT NULL
+       AND t.note = ANY(string_to_array(r.without, ','))
+       AND NOT EXISTS (SELECT 1 FROM record p WHERE p.instance_id = $1 AND p.table_id = t.target_id AND p.parked)
+       AND NOT EXISTS (SELECT 1 FROM record p WHERE p.instance_id = $1 AND p.table_id = t.target_id AND p.desired IS DISTINCT FROM p.published AND NOT p.parked)`,
+    [
+      run.instanceId,
+      await idsOf(pointers.map(({ table }) => table)),
+      pointers.map(({ column }) => waitsFor(column)),
+      await idsOf(pointers.map(({ target }) => target)),
+    ],
   );
 }
 

@@ -51,7 +51,9 @@ export async function markToRemove(
   gone: readonly RecordName[],
 ): Promise<void> {
   await tx.query(
-    `UPDATE record r SET to_remove = false, parked = false FROM unnest($2::smallint[], $3::bytea[]) AS t(table_id, key)
+    // Where its removal was sent, it may be gone by now: it is looked for again.
+    `UPDATE record r SET to_remove = false, parked = false, published = CASE WHEN r.sent_at IS NULL THEN r.published END,
+       sys_id = CASE WHEN r.sent_at IS NULL THEN r.sys_id END FROM unnest($2::smallint[], $3::bytea[]) AS t(table_id, key)
      WHERE r.instance_id = $1 AND r.table_id = t.table_id AND r.key = t.key AND r.to_remove`,
     [run.instanceId, ...columnsOf(wanted)],
   );

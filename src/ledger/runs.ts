@@ -256,13 +256,19 @@ export async function endRun(database: Database, run: RunHandle, outcome: RunOut
   });
 }
 
-/** Drops scans, manifests and quarantine of runs that are no longer the newest of their deployment; reports stay. */
+/**
+ * Drops scans, manifests and quarantine of runs that are no longer the newest of their deployment; reports stay. So does the newest complete
+ * scan of each list: "no rows where there were many" is told by it, however long the outage (design §7).
+ */
 export async function forgetOldScans(database: Database, run: RunHandle, keepRuns: number): Promise<void> {
   await fenced(
     database,
     run,
-    `DELETE FROM scan WHERE deployment_id = $1 AND run_id IN
-       (SELECT run_id FROM run WHERE deployment_id = $1 AND mode <> 'reconcile' ORDER BY started_at DESC OFFSET $2)`,
+    `DELETE FROM scan s WHERE s.deployment_id = $1 AND s.run_id IN
+       (SELECT run_id FROM run WHERE deployment_id = $1 AND mode <> 'reconcile' ORDER BY started_at DESC OFFSET $2)
+       AND NOT (s.state = 'complete' AND NOT EXISTS (
+         SELECT 1 FROM scan n WHERE n.deployment_id = s.deployment_id AND n.read_name = s.read_name AND n.scope_kind = s.scope_kind
+           AND n.scope_id = s.scope_id AND n.scan_id > s.scan_id AND n.state = 'complete'))`,
     [run.deploymentId, keepRuns],
   );
 }

@@ -151,6 +151,25 @@ describe('a removal', () => {
     expect(await due_(run)).toEqual(['a|x']);
   });
 
+  test('that was sent, never answered, and is wanted again: it is looked for, not believed to be there', async () => {
+    const run = await ledger.begin();
+    await derive(run, item('a'), link('a', 'x'));
+    await publish(run, created);
+    await derive(run, item('a'));
+    const removal = await claim(run);
+    await intendRemovals(
+      ledger.database,
+      ledger.words,
+      run,
+      removal,
+      removal.records.map(({ key }) => key),
+    );
+    await derive(run, item('a'), link('a', 'x'));
+    await ledger.advance(leaseMs + settleMs);
+    const again = await claimRecords(ledger.database, ledger.words, run, links, 10, leaseMs, settleMs);
+    expect(again.records.map(({ key, sysId, wasSent }) => [key, sysId, wasSent])).toEqual([['a|x', undefined, true]]);
+  });
+
   test('refused: waits for the next run', async () => {
     const run = await begin();
     const held = await claim(run);

@@ -4,6 +4,7 @@ import {
   claimScan,
   countAbsentKeys,
   endScan,
+  forgetOldScans,
   forbiddenEverywhere,
   nextUsedKeys,
   openScans,
@@ -270,6 +271,20 @@ describe('the end of a scan', () => {
     // Still doubtful the night after: what it is compared with is the last complete one.
     expect(await readWhole(await ledger.begin(), 0)).toBe('partial');
     expect(await readWhole(await ledger.begin(), 1)).toBe('complete');
+  });
+
+  test('however long the outage: what it is compared with is not forgotten with the runs', async () => {
+    expect(await readWhole(await ledger.begin(), 3)).toBe('complete');
+    for (let night = 0; night < 5; night += 1) {
+      const run = await ledger.begin();
+      expect(await readWhole(run, 0)).toBe('partial');
+      await forgetOldScans(ledger.database, run, 2);
+      await ledger.advance(1_000);
+    }
+    const back = await ledger.begin();
+    expect(await readWhole(back, 1)).toBe('complete');
+    await forgetOldScans(ledger.database, back, 1);
+    expect(await ledger.database.query(`SELECT rows_read FROM scan WHERE state = 'complete'`)).toEqual([{ rows_read: '1' }]);
   });
 
   test('is complete with no rows where there never were any, or in another scope or deployment', async () => {

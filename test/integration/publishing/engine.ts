@@ -1,6 +1,6 @@
 /** The engine's publishing, whole: real activities over a real ledger, and a local ServiceNow over TLS. */
 import { randomUUID } from 'node:crypto';
-import { createContext, readInstanceModel } from '../../../activities/create-context.ts';
+import { createContext } from '../../../activities/create-context.ts';
 import type { ActivityContext } from '../../../activities/context.ts';
 import type { InstanceModel } from '../../../activities/instance-model.ts';
 import { publishTables } from '../../../activities/publish.ts';
@@ -72,7 +72,7 @@ export async function openEngine({ ledgerUrl, lab, userName = 'defender.sync', f
   const { database, words } = context.ledger;
   // The definitions of one lab do not change: they are read once, not by every run.
   let model: Promise<InstanceModel> | undefined;
-  const instanceModelOf = (run: RunHandle): Promise<InstanceModel> => (model ??= readModel(context, run));
+  const instanceModelOf = (run: RunHandle): Promise<InstanceModel> => (model ??= context.instanceModelOf(run));
   const quick: ActivityContext = {
     ...context,
     instanceModelOf,
@@ -127,11 +127,6 @@ export async function openEngine({ ledgerUrl, lab, userName = 'defender.sync', f
     },
     close: () => opened.close(),
   };
-}
-
-async function readModel(context: ActivityContext, run: RunHandle): Promise<InstanceModel> {
-  const { serviceNow } = await context.bareClientsOf(run);
-  return readInstanceModel(serviceNow);
 }
 
 /** Quota and margin are short, so that an unknown outcome is looked up within the second. */
