@@ -6,7 +6,7 @@ import type { BatchOutcome } from '../src/servicenow/index.ts';
 const firstItems = 500;
 const fewestItems = 50;
 const mostItems = 2_000;
-const itemsPerPayload = 500;
+export const itemsPerPayload = 500;
 /** A third of the Batch quota of 30 s: a payload that waits for a lock still ends within it. */
 const targetMs = 10_000;
 
@@ -21,8 +21,9 @@ export class IrePace {
   next<Request extends CiRequest>(
     waiting: readonly Request[],
     options: Pick<IreOptions, 'dataSource' | 'tags'>,
+    mostPerPayload = itemsPerPayload,
   ): { readonly payloads: readonly BuiltPayload[]; readonly left: readonly Request[] } {
-    const maxItems = Math.min(itemsPerPayload, this.#items);
+    const maxItems = Math.min(mostPerPayload, this.#items);
     const { payloads } = buildIrePayloads(waiting.slice(0, this.#items), { ...options, maxItems });
     const taken: BuiltPayload[] = [];
     let used = 0;

@@ -29,7 +29,7 @@ import type { ActivityContext } from './context.ts';
 import { integrationInstanceKey } from './engine-records.ts';
 import { findCis, type Finder, type FoundCi } from './find-cis.ts';
 import { tagsOfCis } from './host-tags.ts';
-import { IrePace } from './ire-batches.ts';
+import { IrePace, itemsPerPayload } from './ire-batches.ts';
 import type { Left } from './observe.ts';
 import { revalidateCis } from './revalidate-cis.ts';
 import type { StepScope } from './run-step.ts';
@@ -120,7 +120,7 @@ async function resolveClaim(resolver: Resolver): Promise<void> {
 /** One Batch after the other: payloads of one claim have parents in common, and must not wait for each other's locks. */
 async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<void> {
   const { context, pace, step } = resolver;
-  let waiting: readonly ClaimedCi[] = [...cis].sort(byParent);
+  let waiting: readonly ClaimedCi[] = [...cis].sort(byTriesAndParent);
   const tags = await tagsOfCis(
     context,
     resolver.run,
@@ -131,7 +131,11 @@ async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<v
       await settle(resolver, waiting.map(released), nothingWritten);
       return;
     }
-    const { payloads, left } = pace.next(waiting, { dataSource: context.config.serviceNow.dataSource, tags });
+    const [first] = waiting;
+    const alike = waiting.filter((ci) => repeats(ci) === (first === undefined ? 0 : repeats(first)));
+    const next = pace.next(alike, { dataSource: context.config.serviceNow.dataSource, tags }, smallerAfter(alike));
+    const { payloads } = next;
+    const left = [...next.left, ...waiting.slice(alike.length)];
     try {
       await sendPayloads(resolver, payloads);
     } catch (error) {
@@ -141,6 +145,20 @@ async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<v
     waiting = left;
     step.at({ cisToSend: waiting.length });
   }
+}
+
+/** How often it was sent for nothing, beyond the one time that happens to anybody. */
+function repeats({ tries }: ClaimedCi): number {
+  return Math.max(0, tries - 1);
+}
+
+/** A CI that the engine cannot digest makes its whole payload fail: halved each time, the others get through, and it is left alone. */
+function smallerAfter([first]: readonly ClaimedCi[]): number {
+  return Math.max(1, Math.floor(itemsPerPayload / 2 ** (first === undefined ? 0 : repeats(first))));
+}
+
+function byTriesAndParent(left: ClaimedCi, right: ClaimedCi): number {
+  return repeats(left) - repeats(right) || byParent(left, right);
 }
 
 /** As the payloads are sorted, so that one Batch after the other takes accounts whole. */
@@ -222,10 +240,21 @@ interface PayloadAnswer {
 /** What became of one payload of a Batch: as many answers as it has items, or one for all of them. */
 function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, claim: CiClaim): PayloadAnswer {
   const all = (of: (key: CiKey) => CiOutcome): CiOutcome[] => [...built.itemIndexes.keys()].map(of);
+  const tries = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
   const unknown: PayloadAnswer = { settled: all((key) => ({ key, outcome: 'unknown' })), written: nothingWritten };
+  // It answers, and never says what became of it: some times, and then it is a person's business.
+  const unclear = (because: string): PayloadAnswer => ({
+    settled: all((key) =>
+      (tries.get(key) ?? 1) < triesPerCi
+        ? { key, outcome: 'unknown' }
+        : { key, outcome: 'parked', because: `${because}, still after ${triesPerCi} tries` },
+    ),
+    written: nothingWritten,
+  });
   if (outcome === undefined || outcome.outcome === 'unserviced') return unknown;
   const { status } = outcome;
-  if (status === 202 || status === 500 || status > 503) return unknown;
+  if (status === 500) return unclear('the identification engine fails on its payload (status 500)');
+  if (status === 202 || status > 503) return unknown;
   if (status === 429 || status === 503 || status === 401) {
     const because = `status ${status}`;
     return { settled: all((key) => ({ key, outcome: 'retry', because, afterMs: throttledMs })), written: nothingWritten };
@@ -246,9 +275,8 @@ function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, claim:
     if (error.kind === 'rejected') {
       return { settled: all((key) => ({ key, outcome: 'parked', because: error.message })), written: nothingWritten };
     }
-    return unknown;
+    return unclear(error.message);
   }
-  const tries = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
   const settled = [...built.itemIndexes].map(([key, itemIndex]) => outcomeOf(key, answer, itemIndex, tries.get(key) ?? 1));
   return { settled, written: writtenBy(answer) };
 }

@@ -65,6 +65,24 @@ test('a parent that stays locked parks its CIs with the code, after some tries, 
   expect(await statesOf()).toEqual({ resolved: taken });
 });
 
+test('a resource that the engine fails on parks alone, after some tries in ever smaller payloads', async () => {
+  const resources = some();
+  const run = await engine.observe('one', resources);
+  const poison = `contoso-production-workload-${String(taken - 1).padStart(6, '0')}`;
+  engine.lab.lab.faults.add({ match: { ...item, bodyIncludes: poison }, action: { status: 500, body: { error: {} } } });
+  await engine.resolve(run);
+  const { resolved = 0, parked = 0 } = await statesOf();
+  expect(resolved + parked).toBe(taken);
+  // It may take its nearest neighbour along.
+  expect(parked).toBeGreaterThanOrEqual(1);
+  expect(parked).toBeLessThanOrEqual(2);
+  const [one] = await engine.context.ledger.database.query<{ reason: string }>(`SELECT reason FROM ci WHERE state = 'parked'`, []);
+  expect(one?.reason).toMatch(/status 500.*still after 8 tries/);
+  engine.lab.lab.faults.clear();
+  await engine.resolve(await engine.observe('one', newResources(taken)));
+  expect(await statesOf()).toEqual({ resolved: taken });
+});
+
 test('a missing role stops the integration with the remedy, and nothing stays claimed', async () => {
   const run = await engine.observe('one', some());
   const body = { error: { message: 'User Not Authorized', detail: 'Failed API level ACL Validation' }, status: 'failure' };
