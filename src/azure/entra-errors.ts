@@ -48,6 +48,11 @@ const known: Readonly<Record<string, Known>> = {
     meaning: 'the resource of the scope is unknown in this tenant',
     remedy: 'The token scope belongs to another cloud: check the cloud of the deployment.',
   },
+  AADSTS900382: {
+    kind: 'unauthenticated',
+    meaning: 'the application is registered in another cloud',
+    remedy: 'Check the cloud of the deployment (public, usgovernment) against the portal in which the application is registered.',
+  },
   AADSTS70021: {
     kind: 'unauthenticated',
     meaning: 'no federated credential of the application matches the presented token',
@@ -143,7 +148,7 @@ export function entraError(error: unknown, facts: EntraFacts): SyncError {
     return new SyncError({ ...base, kind: 'malformed-answer', code: 'redirect', message: `${who}: redirected, which is not followed.` });
   }
   if (facts.fromHost) return hostRefuses(error, who, base, facts);
-  if (status >= 400) return refused(text, who, base, facts.secrets);
+  if (status >= 400) return refused(text, who, base, facts);
   return unreached(error, who, base, facts);
 }
 
@@ -154,8 +159,20 @@ export function entraCodeIn(text: string | null | undefined): string | undefined
 
 type Base = Pick<ConstructorParameters<typeof SyncError>[0], 'service' | 'status' | 'code' | 'requestId'>;
 
-function refused(text: string, who: string, base: Base, secrets: readonly string[]): SyncError {
+/** Code of an answer that carries none of Entra's codes: a proxy, a firewall, a sign-on page. */
+export const notEntra = 'not-entra';
+
+function refused(text: string, who: string, base: Base, { secrets, host }: Pick<EntraFacts, 'secrets' | 'host'>): SyncError {
   const said = /AADSTS\d+:[^\r\n]*?(?= Trace ID| - Correlation|[\r\n]|$)/.exec(text)?.[0] ?? '';
+  if (base.code === undefined) {
+    return new SyncError({
+      ...base,
+      kind: 'unauthenticated',
+      code: notEntra,
+      message: `${who}: what answers at ${host} refuses with status ${base.status ?? 0}, and not in the words of Entra.`,
+      remedy: `Look for what stands between the worker and ${host} (a proxy, a firewall, a sign-on page), and let the worker through to it.`,
+    });
+  }
   return new SyncError({
     ...base,
     kind: 'unauthenticated',

@@ -26,7 +26,7 @@ export {
   type ResourceGraphQuery,
 } from './resource-graph.ts';
 export { createTokenSource, type AccessToken, type GetTokenOptions, type TokenSource, type TokenSourceOptions } from './tokens.ts';
-export { identityNotOnHost, noIdentityService } from './entra-errors.ts';
+export { identityNotOnHost, noIdentityService, notEntra } from './entra-errors.ts';
 export { createArmClient } from './arm.ts';
 
 export interface AzureConnectionOptions {

@@ -1,5 +1,6 @@
 /** Entra access tokens: one request in flight per scope, kept until five minutes before they end (azure.md §2, §3.4). */
-import { access } from 'node:fs/promises';
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { TokenCredential } from '@azure/identity';
 import { isSyncError, SyncError } from '../errors.ts';
 import type { Gate } from '../model.ts';
@@ -222,8 +223,9 @@ async function refuseUnreadableFile(credential: CredentialChoice): Promise<void>
   const file =
     credential.type === 'certificate' ? credential.pemPath : credential.type === 'federated-token-file' ? credential.path : undefined;
   if (file === undefined) return;
+  let text: string;
   try {
-    await access(file);
+    text = await readFile(file, 'utf8');
   } catch (error) {
     throw new SyncError({
       kind: 'misconfigured',
@@ -233,4 +235,31 @@ async function refuseUnreadableFile(credential: CredentialChoice): Promise<void>
       cause: error,
     });
   }
+  const lacks = credential.type === 'certificate' ? whatIsWrongWith(text) : undefined;
+  if (lacks === undefined) return;
+  throw new SyncError({
+    kind: 'unauthenticated',
+    service: 'entra',
+    code: 'certificate-file-unusable',
+    message: `The certificate file ${file} ${lacks}.`,
+    remedy: `Put the certificate and its private key, unencrypted, into ${file} as PEM (BEGIN CERTIFICATE and BEGIN PRIVATE KEY; from a PKCS #12 file: openssl pkcs12 -in <file.pfx> -nodes -out ${file}).`,
+  });
+}
+
+/** The library finds it out as well, and what it then throws looks like a network that is down. */
+function whatIsWrongWith(pem: string): string | undefined {
+  let certificate: X509Certificate;
+  let key: KeyObject;
+  try {
+    certificate = new X509Certificate(pem);
+  } catch {
+    return 'holds no certificate';
+  }
+  if (/BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(pem)) return 'holds a private key that is encrypted';
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    return 'holds no private key';
+  }
+  return certificate.checkPrivateKey(key) ? undefined : 'holds a private key that is not that of the certificate';
 }

@@ -9,13 +9,15 @@ import { allowsAction, type PermissionEntry } from '../azure/index.ts';
 import type { SyncError } from '../errors.ts';
 import { identityOf, reader, securityReader, securityReaderOn } from './azure-roles.ts';
 import type { Check, Result } from './types.ts';
-import { blocking, causeOf, counted, evidenceOf, listed, ok, warning } from './results.ts';
+import { blocking, causeOf, counted, evidenceOf, listed, notReadable, ok, warning } from './results.ts';
 
 /** Findings of one family; the rest is summed up in one of them. */
 const maxFindings = 20;
 
 /** What every integration on assessments needs. */
 const assessmentsRead = 'Microsoft.Security/assessments/read';
+/** What the real read asks for. */
+const plansRead = 'Microsoft.Security/pricings/read';
 
 interface Failure {
   readonly id: string;
@@ -42,14 +44,26 @@ export const azureRead: Check = {
     const [readings, permissions] = await Promise.all([context.facts.plans(), context.facts.permissions()]);
     const failures = [...readings].flatMap(([id, reading]): Failure[] => {
       const held = permissions.get(id);
-      if ('error' in reading) return [{ id, cause: causeOf(reading.error), because: evidenceOf(reading.error), error: reading.error }];
+      if ('error' in reading) {
+        const { error } = reading;
+        const isTaken = error.kind === 'forbidden' && held !== undefined && allowsAction(held, plansRead);
+        const cause = isTaken ? 'deny-assignment' : causeOf(error);
+        return [
+          {
+            id,
+            cause,
+            because: `${evidenceOf(error)}${isTaken ? ` The application's roles there allow it: a deny assignment takes it away.` : ''}`,
+            error,
+          },
+        ];
+      }
       return held === undefined || allowsAction(held, assessmentsRead) ? [] : [assessmentsDenied(id, held)];
     });
     const [first] = failures;
     if (first === undefined) {
       return [
         ok(
-          `A real read worked in ${counted(readings.size, 'subscription')} (Microsoft.Security/pricings), and the roles allow ${assessmentsRead}.`,
+          `A real read worked in ${counted(readings.size, 'subscription')} (Microsoft.Security/pricings), and ${permissions.size < readings.size ? `what the roles allow is not readable in ${readings.size - permissions.size} of them` : `the roles allow ${assessmentsRead}`}.`,
         ),
       ];
     }
@@ -100,7 +114,10 @@ const unregistered: ReadonlySet<string> = new Set([
   'subscription not registered',
 ]);
 
-function remedyOf({ error }: Failure, ids: readonly string[], who: string): string | null {
+function remedyOf({ error, cause }: Failure, ids: readonly string[], who: string): string | null {
+  if (cause === 'deny-assignment') {
+    return `A role does not help against a deny assignment. Azure portal › Subscriptions › ${ids[0] ?? ''} › Access control (IAM) › Deny assignments shows it, and who made it (a managed application, a deployment stack); its owner excludes ${who} there.`;
+  }
   if (error === undefined || error.kind === 'forbidden') {
     return securityReaderOn(
       ids.map((id) => `/subscriptions/${id}`),
@@ -135,6 +152,16 @@ export const azureTags: Check = {
   needs: ['azure.read'],
   run: async (context) => {
     const permissions = await context.facts.permissions();
+    if (permissions.size === 0) {
+      return [
+        notReadable(
+          'permissions-not-readable',
+          "What the application's roles allow is not readable in any subscription, so nobody can say whether tags and regions are.",
+          `Give the role of the application Microsoft.Authorization/permissions/read, or assign Reader (${reader}), which has it.`,
+          { follows: 'A run goes on; where resources are not readable, their CIs get no host tags and no region.' },
+        ),
+      ];
+    }
     const without = [...permissions].filter(([, held]) => !resourceReads.every((action) => allowsAction(held, action))).map(([id]) => id);
     if (without.length === 0) return [ok(`The roles allow resources to be read in ${counted(permissions.size, 'subscription')}.`)];
     const who = await identityOf(context);

@@ -12,6 +12,16 @@ export async function identityOf({ deployment, facts }: Pick<CheckContext, 'depl
 
 const commandsShown = 3;
 
+/** Both roles on management groups: to see what is below one takes Reader, Security Reader shows the group alone. */
+export function readersOn(scopes: readonly string[], who: string): string {
+  const commands = scopes
+    .slice(0, commandsShown)
+    .flatMap((scope) =>
+      [reader, securityReader].map((role) => `az role assignment create --assignee ${who} --role ${role} --scope ${scope}`),
+    );
+  return `assign the roles Reader (${reader}), which shows the subscriptions below a management group, and Security Reader (${securityReader}) to ${who}: Access control (IAM) › Add role assignment on the management group, or ${commands.join(' ; ')}. A new assignment takes up to 10 minutes to work.`;
+}
+
 /** Steps that let `who` read Defender for Cloud on the given scopes, by portal and by command. */
 export function securityReaderOn(scopes: readonly string[], who: string): string {
   const commands = scopes

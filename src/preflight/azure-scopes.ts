@@ -5,7 +5,7 @@ import type { SyncError } from '../errors.ts';
 import type { RunScope } from '../ledger/index.ts';
 import { inParallel } from './in-parallel.ts';
 import { blocking, counted, isAnswer, listed, ok, warning } from './results.ts';
-import { identityOf, securityReaderOn } from './azure-roles.ts';
+import { identityOf, reader, readersOn, securityReaderOn } from './azure-roles.ts';
 import type { Check, Result } from './types.ts';
 
 export interface ResolvedSubscription {
@@ -90,6 +90,14 @@ export const azureScopes: Check = {
   area: 'Azure RBAC',
   question: 'Does the application see the configured subscriptions and management groups?',
   fixedBy: 'An Owner or User Access Administrator of the scope',
+  permissions: [
+    {
+      feature: 'a scope of management groups (scope.managementGroups): which subscriptions are below them',
+      system: 'Azure RBAC',
+      permission: `Reader (${reader}); Security Reader does not hold Microsoft.Management/managementGroups/descendants/read`,
+      where: 'each management group that the scope names',
+    },
+  ],
   needs: ['entra.sign-in'],
   run: async (context) => {
     const scopes = await context.facts.scopes();
@@ -110,6 +118,8 @@ export const azureScopes: Check = {
         ),
       );
     }
+    // One that is not seen and one that is disabled, and none that answers: there is nothing to begin with.
+    if (readable.length === 0) return results.map((result) => (result.verdict === 'warning' ? { ...result, verdict: 'blocking' } : result));
     if (results.length > 0) return results;
     const groups = scopes.managementGroups.length === 0 ? '' : ` below ${listed(scopes.managementGroups.map(({ id }) => id))}`;
     return [ok(`${counted(readable.length, 'subscription')}${groups}, all visible and enabled.`)];
@@ -122,7 +132,7 @@ function groupResults({ managementGroups }: ResolvedScopes, who: string): Result
   if (first?.refused === undefined) return [];
   const names = refused.map(({ id }) => id);
   const evidence = `${counted(refused.length, 'management group')} of ${managementGroups.length} cannot be expanded: ${listed(names)}. ${first.refused.message}`;
-  const remedy = `Check the names (the management group's ID, not its display name), then: ${securityReaderOn(names.map(managementGroupPath), who)}`;
+  const remedy = `Check the names (the management group's ID, not its display name), then: ${readersOn(names.map(managementGroupPath), who)}`;
   return [(refused.length === managementGroups.length ? blocking : warning)('management-group-refused', evidence, remedy)];
 }
 

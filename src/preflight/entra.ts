@@ -1,5 +1,6 @@
 /** Can the application sign in at all (azure.md §2.4)? */
-import { identityNotOnHost, noIdentityService } from '../azure/index.ts';
+import { readFile } from 'node:fs/promises';
+import { decodeClaims, identityNotOnHost, noIdentityService, notEntra } from '../azure/index.ts';
 import type { SyncError } from '../errors.ts';
 import { blocking, evidenceOf, isAnswer, isOnOurSide, ok, warning } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
@@ -26,7 +27,7 @@ export const entraSignIn: Check = {
       ];
     } catch (error) {
       if (!isAnswer(error)) throw error;
-      return [refusedSignIn(error, context)];
+      return [(await expiredToken(error, context)) ?? refusedSignIn(error, context)];
     }
   },
 };
@@ -117,6 +118,14 @@ const known: Readonly<Record<string, Known>> = {
     remedy: ({ cloud }) => `The token scope belongs to another cloud: check cloud (${cloud}) and resourceManager of the deployment.`,
     fixedBy: whoRunsIt,
   },
+  AADSTS900382: {
+    cause: 'other-cloud',
+    remedy: ({ cloud, clientId }) =>
+      `Application ${clientId} is registered in another cloud than the deployment names (${cloud}): compare cloud with the portal in which it is registered (portal.azure.com is public, portal.azure.us is usgovernment).`,
+    fixedBy: whoRunsIt,
+  },
+  'certificate-file-unusable': { cause: 'certificate-file-unusable', fixedBy: whoRunsIt },
+  [notEntra]: { cause: notEntra, fixedBy: 'Whoever runs the network between the worker and Entra' },
   AADSTS70021: federated,
   AADSTS700211: federated,
   AADSTS700212: federated,
@@ -136,6 +145,21 @@ const known: Readonly<Record<string, Known>> = {
     fixedBy: 'A Conditional Access Administrator',
   },
 };
+
+/** The same code says that a clock is wrong and that the token of a workload identity is an old one: its own times tell. */
+async function expiredToken(error: SyncError, { deployment: { azure }, nowMs }: CheckContext): Promise<Result | undefined> {
+  const { credential } = azure;
+  if (error.code !== 'AADSTS700024' || credential.type !== 'federated-token') return undefined;
+  const file = credential.federatedTokenFile;
+  const expiresAtMs = decodeClaims(await readFile(file, 'utf8').catch(() => ''))?.expiresAtMs;
+  if (expiresAtMs === undefined || expiresAtMs > nowMs()) return undefined;
+  return blocking(
+    'federated-token-expired',
+    `The token in ${file} expired at ${new Date(expiresAtMs).toISOString()}, and nobody has renewed it. ${evidenceOf(error)}`,
+    `Find out why ${file} is not renewed: in Kubernetes the kubelet does it for a projected service account token (not for a copy of one); elsewhere whatever writes the file.`,
+    { fixedBy: whoRunsIt },
+  );
+}
 
 function refusedSignIn(error: SyncError, context: CheckContext): Result {
   const identity = identityFor(context);

@@ -64,7 +64,23 @@ async function explain(
   const said = `Microsoft Graph answers 403 to /v1.0/security/incidents: "Missing application roles. API required roles: ${probe.required.join(',')}, application roles: ${probe.held.join(',')}."`;
   const token = tokenSentence(claims, probe);
   const words = cause === 'token-older-than-grant' ? { fixedBy: 'Nobody: it passes' } : {};
+  if (context.deployment.azure.credential.type === 'managed-identity' && cause !== 'token-older-than-grant') {
+    const identity = claims?.objectId ?? '<object id of the managed identity>';
+    return blocking('not-assigned', `${notAssigned} ${token} ${said}`, assignTo(identity));
+  }
   return blocking(cause, `${sentenceOf(cause, claims)} ${token} ${said}`, remedyOf(clientId, cause), words);
+}
+
+/** A managed identity has no app registration, so that there is no page and no consent: its application roles are assigned one by one. */
+const notAssigned = `Not assigned: a managed identity is given application permissions directly, and this one has neither ${wantedWithIds}.`;
+
+function assignTo(identity: string): string {
+  const find = `az ad sp show --id ${microsoftGraph} --query id --output tsv`;
+  const assign = incidentRoles.map(
+    ({ role }) =>
+      `az rest --method POST --uri https://graph.microsoft.com/v1.0/servicePrincipals/${identity}/appRoleAssignments --body '{"principalId":"${identity}","resourceId":"<object id of Microsoft Graph>","appRoleId":"${role}"}'`,
+  );
+  return `A Global or Privileged Role Administrator: 1. ${find} gives the object id of Microsoft Graph in this tenant. 2. ${assign.join(' ; ')}. In another cloud than the public one, Microsoft Graph has another host. Tokens of managed identities are kept for up to 24 hours: it may take that long to work.`;
 }
 
 type Cause =

@@ -77,8 +77,8 @@ function clientFits(clientId: string, userName: string, { user, usersReadable }:
   }
   return blocking(
     'password-wrong',
-    `${right}: ${whose} is active and not locked out, so its password is wrong.`,
-    `${page} › Set Password, and put it where the configuration reads it from; do that before the instance locks the user out.`,
+    `${right}: ${whose} is active and not locked out, so its password is wrong, or the client does not allow the password grant.`,
+    `${registry(clientId)}: the grant type allows passwords. Else ${page} › Set Password, and put it where the configuration reads it from; do that before the instance locks the user out.`,
   );
 }
 

@@ -54,7 +54,7 @@ async function refusedResult(context: CheckContext, error: unknown): Promise<Res
   }
   if (isOnOurSide(error)) return blocking(error.code ?? '', evidenceOf(error), error.remedy ?? null, { fixedBy: operator });
   // One API is closed, and perhaps others: all of them are named below.
-  if (error.kind === 'forbidden' && error.status === 403) return undefined;
+  if (error.kind === 'forbidden' && error.status === 403 && error.code !== notServiceNow) return undefined;
   if (error.kind === 'unauthenticated' && error.code !== notServiceNow) return refusedSignIn(context, error);
   if (error.kind === 'untrusted') return notTrusted(error);
   if (error.code === 'redirect') return blocking('redirected', evidenceOf(error), error.remedy ?? null, { fixedBy: operator });

@@ -118,7 +118,7 @@ export function answerError(answer: HttpAnswer, body: unknown, { what, effect, s
   }
   if (status >= 500) return serverError(answer, effect, facts, message, said);
   const { kind, code, remedy } = clientError(status, failure, secrets);
-  const stranger = status === 401 && !isInstanceFailure(body) ? notServiceNow : undefined;
+  const stranger = (status === 401 || status === 403) && !isInstanceFailure(body) ? notServiceNow : undefined;
   return new SyncError({ ...facts, kind, code: stranger ?? code, remedy, message });
 }
 

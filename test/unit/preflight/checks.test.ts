@@ -74,6 +74,7 @@ const entra: Case[] = [
   entraCase('untrusted', ['caFile']),
   entraCase('AADSTS90002', [fake.tenantId, 'usgovernment']),
   entraCase('AADSTS53003', ['Conditional Access', fake.clientId]),
+  entraCase('AADSTS900382', ['another cloud', 'portal.azure.us']),
   entraCase('AADSTS99999', ['general']),
   {
     state: 'the secret ends in ten days',

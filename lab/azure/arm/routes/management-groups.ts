@@ -7,6 +7,8 @@ import { listAnswer, type ArmCall, type ArmRoute } from '../router.ts';
 
 const API_VERSIONS = ['2023-04-01', '2021-04-01', '2020-05-01'];
 const READ = 'Microsoft.Management/managementGroups/read';
+/** An action of its own in the provider's list of operations: Reader holds it, Security Reader does not. */
+const READ_DESCENDANTS = 'Microsoft.Management/managementGroups/descendants/read';
 const TYPE = 'Microsoft.Management/managementGroups';
 
 /** Management groups, their descendants and subscriptions: azure.md §1.10. The list alone says `@nextLink`. */
@@ -44,7 +46,7 @@ export function managementGroupRoutes(): readonly ArmRoute[] {
       apiVersions: API_VERSIONS,
       action: null,
       handle: (call) =>
-        listAnswer(call, rowsOf(descendants(call, readableGroup(call))), {
+        listAnswer(call, rowsOf(descendants(call, readableGroup(call, READ_DESCENDANTS))), {
           pageSize: readTop(call.query) ?? call.services.options.pageSizes.managementGroups,
           endsWithNull: true,
         }),
@@ -95,11 +97,11 @@ function sameName(left: string, right: string): boolean {
 }
 
 /** The group in the path; 404 where the tenant has none, 403 where the principal may not read it. */
-function readableGroup(call: ArmCall): ManagementGroup {
+function readableGroup(call: ArmCall, action = READ): ManagementGroup {
   const name = call.path.names[0] ?? '';
   const { access } = call.services;
-  if (!access.allows(call.principal, groupId(name), READ)) {
-    throw authorizationFailed(call.principal.clientId, call.principal.principalId, READ, groupId(name));
+  if (!access.allows(call.principal, groupId(name), action)) {
+    throw authorizationFailed(call.principal.clientId, call.principal.principalId, action, groupId(name));
   }
   const group = access.managementGroup(name);
   if (group === undefined) throw notFound('NotFound', `The management group '${name}' cannot be found.`);

@@ -179,12 +179,43 @@ export const azureStates: readonly State[] = [
       {
         check: `azure.read.${labs.tenant.subscriptions[0] ?? ''}`,
         verdict: 'warning',
-        cause: 'forbidden',
-        evidence: ['AuthorizationFailed', 'Microsoft.Security/pricings/read'],
+        cause: 'deny-assignment',
+        evidence: ['AuthorizationFailed', 'Microsoft.Security/pricings/read', 'a deny assignment takes it away'],
         fixedBy: owner,
-        remedy: [grant(labs, labs.tenant.subscriptions[0])],
+        remedy: ['A role does not help', 'Deny assignments', labs.tenant.clientId],
       },
     ],
+  },
+  {
+    state: 'one subscription is disabled, and the other one not visible: nothing is left to read',
+    give: async ({ change, tenant }: Labs): Promise<void> => {
+      const [first, ...others] = tenant.subscriptions;
+      await change({ subscription: { subscription: first, state: 'Disabled' } });
+      for (const subscription of others) await change({ revoke: { clientId: tenant.clientId, subscription } });
+    },
+    finds: ({ tenant }) => [
+      { check: 'azure.scopes', verdict: 'blocking', cause: 'not-visible', fixedBy: owner, remedy: [tenant.subscriptions[1] ?? ''] },
+      { check: 'azure.scopes', verdict: 'blocking', cause: 'disabled', fixedBy: owner, remedy: ['Reactivate'] },
+    ],
+    notChecked: withoutScopes,
+  },
+  {
+    state: 'Security Reader alone at a management group that is to be read: it shows the group, and not what is below it',
+    give: ({ change, tenant }) => change({ removeRole: { clientId: tenant.clientId, role: 'Reader' } }),
+    choose: ({ tenant }) => ({ scope: { type: 'management-groups', managementGroups: tenant.managementGroups } }),
+    finds: ({ tenant }) => [
+      {
+        check: 'azure.scopes',
+        verdict: 'blocking',
+        cause: 'management-group-refused',
+        evidence: ['Microsoft.Management/managementGroups/descendants/read'],
+        fixedBy: owner,
+        remedy: [
+          `--role acdd72a7-3385-48ef-bd42-f606fba81ae7 --scope /providers/Microsoft.Management/managementGroups/${tenant.managementGroups[0] ?? ''}`,
+        ],
+      },
+    ],
+    notChecked: withoutScopes,
   },
   {
     state: 'Security Reader without Reader: no tags',

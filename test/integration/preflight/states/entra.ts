@@ -1,9 +1,10 @@
+import { createPrivateKey } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentialOf } from '../../../../activities/sign-in.ts';
 import type { LabTenant } from '../../../../lab/azure/index.ts';
 import { secretFrom } from '../../../../src/config/index.ts';
-import { makeCertificate } from '../../lab-azure/certificate.ts';
+import { makeCertificate, type TestCertificate } from '../../lab-azure/certificate.ts';
 import { closedPort } from '../closed-port.ts';
 import { hostAnsweredBy } from '../host.ts';
 import type { Choice, Labs } from '../labs.ts';
@@ -40,6 +41,10 @@ async function withCertificate({ serviceNow }: Labs, days: number): Promise<Choi
   const pemPath = join(serviceNow.dir, 'application.pem');
   await writeFile(pemPath, pem);
   return { credential: { type: 'certificate', pemPath }, certificatePem };
+}
+
+function encrypted(keyPem: string): string {
+  return createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'canary' }).toString();
 }
 
 /** The worker runs on a host of Azure. */
@@ -322,6 +327,39 @@ export const entraStates: readonly State[] = [
         remedy: ['issuer, subject and audience', `az ad app federated-credential list --id ${tenant.clientId}`],
       }),
     ],
+    notChecked: withoutSignIn,
+  },
+  ...(
+    [
+      ['holds no certificate', ({ keyPem }) => keyPem],
+      ['holds no private key', ({ certificatePem }) => certificatePem],
+      ['holds a private key that is encrypted', ({ certificatePem, keyPem }) => certificatePem + encrypted(keyPem)],
+      ['holds a private key that is not that of the certificate', ({ keyPem }, other) => keyPem + other.certificatePem],
+    ] satisfies [string, (made: TestCertificate, other: TestCertificate) => string][]
+  ).map(([lacks, contentOf]): State => ({
+    state: `the certificate file ${lacks}`,
+    choose: async ({ serviceNow }: Labs): Promise<Choice> => {
+      const pemPath = join(serviceNow.dir, 'application.pem');
+      await writeFile(pemPath, contentOf(await makeCertificate(), await makeCertificate()));
+      return { credential: { type: 'certificate', pemPath } };
+    },
+    finds: () => [
+      signIn('certificate-file-unusable', {
+        evidence: ['application.pem', lacks],
+        fixedBy: operator,
+        remedy: ['BEGIN CERTIFICATE and BEGIN PRIVATE KEY', 'openssl pkcs12'],
+      }),
+    ],
+    notChecked: withoutSignIn,
+  })),
+  {
+    state: 'a proxy stands before Entra, and refuses in its own words',
+    give: ({ azureAdmin }) =>
+      azureAdmin('POST', '/faults', {
+        match: { pathIncludes: '/oauth2/v2.0/token' },
+        action: { status: 403, body: '<html>Access denied by policy</html>' },
+      }),
+    finds: () => [signIn('not-entra', { evidence: ['status 403', 'not in the words of Entra'], fixedBy: /network/, remedy: ['a proxy'] })],
     notChecked: withoutSignIn,
   },
   {

@@ -1,4 +1,5 @@
-import type { Labs } from '../labs.ts';
+import { hostAnsweredBy } from '../host.ts';
+import type { Choice, Labs } from '../labs.ts';
 import type { Expected, State } from './state.ts';
 
 const administrator = 'A Global Administrator or Privileged Role Administrator';
@@ -50,6 +51,22 @@ export const graphStates: readonly State[] = [
         evidence: [/^Delegated instead of Application, or no admin consent, /, ...bothWithIds, 'no roles claim', required],
         fixedBy: administrator,
         remedy: wholeRemedy(labs),
+      }),
+    ],
+  },
+  {
+    state: 'a managed identity, which has no registration: its roles are assigned, not consented to',
+    give: consent('no-consent', false),
+    choose: async (labs: Labs): Promise<Choice> => {
+      await hostAnsweredBy(labs.azure.managedIdentity.AZURE_POD_IDENTITY_AUTHORITY_HOST);
+      await labs.change({ managedIdentity: { systemAssigned: labs.tenant.clientId } });
+      return { clientId: '', credential: { type: 'managed-identity', clientId: undefined } };
+    },
+    finds: () => [
+      permissions('not-assigned', {
+        evidence: [/^Not assigned: a managed identity/, ...bothWithIds, required],
+        fixedBy: administrator,
+        remedy: ['az rest --method POST', /servicePrincipals\/[0-9a-f-]{36}\/appRoleAssignments/, '45cc0394-e837-488b-a098-1918f48d186c'],
       }),
     ],
   },

@@ -278,6 +278,20 @@ const away: readonly State[] = [
     },
   ),
   shut(
+    'a proxy stands before the instance, and refuses everything in its own words',
+    { cause: 'not-an-instance', fixedBy: operator, evidence: ['403'], remedy: ['proxy'] },
+    {
+      give: ({ serviceNow }) =>
+        ask(serviceNow, 'POST', '/faults', {
+          match: { pathPrefix: '/api/' },
+          action: { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>Access denied by policy</html>' },
+        }),
+      choose: (labs) => ({
+        serviceNowAuth: { type: 'basic', userName: engineUser, password: passwordOf(labs, engineUser) },
+      }),
+    },
+  ),
+  shut(
     'the address redirects to a sign-on page',
     { cause: 'redirected', fixedBy: operator, evidence: ['sso.example.com'], remedy: ['URL'] },
     {
