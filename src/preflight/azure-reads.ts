@@ -52,7 +52,7 @@ export const azureRead: Check = {
           {
             id,
             cause,
-            because: `${evidenceOf(error)}${isTaken ? ` The application's roles there allow it: a deny assignment takes it away.` : ''}`,
+            because: `${evidenceOf(error)}${isTaken ? ` The application's roles there allow it: a deny assignment takes it away, or they were assigned within the last ten minutes.` : ''}`,
             error,
           },
         ];
@@ -116,7 +116,7 @@ const unregistered: ReadonlySet<string> = new Set([
 
 function remedyOf({ error, cause }: Failure, ids: readonly string[], who: string): string | null {
   if (cause === 'deny-assignment') {
-    return `A role does not help against a deny assignment. Azure portal › Subscriptions › ${ids[0] ?? ''} › Access control (IAM) › Deny assignments shows it, and who made it (a managed application, a deployment stack); its owner excludes ${who} there.`;
+    return `A role does not help against a deny assignment. Azure portal › Subscriptions › ${ids[0] ?? ''} › Access control (IAM) › Deny assignments shows it, and who made it (a managed application, a deployment stack); its owner excludes ${who} there. If there is none, wait ten minutes: roles take that long to work.`;
   }
   if (error === undefined || error.kind === 'forbidden') {
     return securityReaderOn(

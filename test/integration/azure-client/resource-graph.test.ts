@@ -191,8 +191,20 @@ describe('discovery', () => {
   });
 
   test('reads plans', async () => {
-    serve(() => ({ status: 200, json: { value: [{ name: 'CloudPosture', properties: { pricingTier: 'Free' } }, {}] } }));
-    expect(await azure.discovery.readPricings('s1')).toEqual([{ name: 'CloudPosture', tier: 'Free' }]);
+    const extensions = [
+      { name: 'AgentlessVmScanning', isEnabled: 'False' },
+      { name: 'ContainerRegistriesVulnerabilityAssessments', isEnabled: 'True' },
+    ];
+    const rows = [
+      { name: 'KeyVaults', properties: { pricingTier: 'Free' } },
+      { name: 'CloudPosture', properties: { pricingTier: 'Standard', extensions } },
+      {},
+    ];
+    serve(() => ({ status: 200, json: { value: rows } }));
+    expect(await azure.discovery.readPricings('s1')).toEqual([
+      { name: 'KeyVaults', tier: 'Free', extensions: [] },
+      { name: 'CloudPosture', tier: 'Standard', extensions: ['ContainerRegistriesVulnerabilityAssessments'] },
+    ]);
   });
 });
 

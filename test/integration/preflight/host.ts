@@ -21,8 +21,9 @@ function listen(): Promise<string> {
       return;
     }
     const headers = { ...asked.headers, host: new URL(target).host };
-    const onward = request(new URL(asked.url ?? '/', target), { method: asked.method, headers }, (answered) => {
-      answer.writeHead(answered.statusCode ?? 502, answered.headers);
+    const onward = request(new URL(asked.url ?? '/', target), { method: asked.method, headers, agent: false }, (answered) => {
+      // A connection that is kept for later would keep the test process as well.
+      answer.writeHead(answered.statusCode ?? 502, { ...answered.headers, connection: 'close' });
       answered.pipe(answer);
     });
     onward.once('error', () => asked.destroy());

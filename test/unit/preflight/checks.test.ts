@@ -34,6 +34,8 @@ function withoutRoles(world: World, ...missing: string[]): void {
   world.rows['sys_user_has_role'] = [...fake.roleRows('defender.sync', left), ...fake.roleRows('VR.System', ['sn_vul.vr_import_admin'])];
 }
 
+const nothingAllowed = [{ actions: [], notActions: [] }];
+
 const entraCase = (code: string, remedy: (string | RegExp)[]): Case => ({
   state: `Entra refuses with ${code}`,
   change: (world) => {
@@ -403,6 +405,7 @@ const azure: Case[] = [
     state: 'one subscription answers 403',
     change: (world) => {
       world.pricings[subscriptionId(2)] = fake.forbiddenRead;
+      world.permissions[subscriptionId(2)] = nothingAllowed;
     },
     check: `azure.read.${subscriptionId(2)}`,
     verdict: 'warning',
@@ -414,7 +417,10 @@ const azure: Case[] = [
   {
     state: 'every subscription answers 403',
     change: (world) => {
-      for (const number of [1, 2]) world.pricings[subscriptionId(number)] = fake.forbiddenRead;
+      for (const number of [1, 2]) {
+        world.pricings[subscriptionId(number)] = fake.forbiddenRead;
+        world.permissions[subscriptionId(number)] = nothingAllowed;
+      }
     },
     check: 'azure.read',
     verdict: 'blocking',
