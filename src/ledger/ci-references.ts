@@ -28,12 +28,13 @@ export async function republishReferences(tx: Transaction, run: RunHandle, ciKey
       ? []
       : [{ deploymentId: row.deployment_id, key: ciStageKey(row.integration as IntegrationName, row.ci_sys_id as SysId) }]),
   ]);
+  // One that somebody is writing in this moment is taken from them: what they send points at the CI of before, and would pass for published.
   await tx.query(
-    `UPDATE record r SET published = NULL FROM (
+    `UPDATE record r SET published = NULL, claim_token = NULL, claim_deployment = NULL, claim_until = NULL FROM (
        SELECT DISTINCT o.instance_id, o.table_id, o.key FROM unnest($2::integer[], $3::bytea[]) AS t(deployment_id, group_key)
        JOIN record_owner o ON o.deployment_id = t.deployment_id AND o.group_key = t.group_key AND o.gone_at IS NULL
        WHERE o.instance_id = $1 AND o.fields::text LIKE '%{"ci": %') AS referring
-     WHERE r.instance_id = referring.instance_id AND r.table_id = referring.table_id AND r.key = referring.key AND r.published IS NOT NULL`,
+     WHERE r.instance_id = referring.instance_id AND r.table_id = referring.table_id AND r.key = referring.key AND (r.published IS NOT NULL OR r.claim_token IS NOT NULL)`,
     [run.instanceId, owners.map((owner) => owner.deploymentId), owners.map((owner) => owner.key)],
   );
   // What stays on the CI that was left has to be derived without what went.

@@ -1,22 +1,26 @@
 /** CIs whose identity is being settled: shared by all deployments of an instance, sent once at a time (design §2, §5). */
 import { describe, expect, test } from '@jest/globals';
 import {
+  applyCiFindings,
   ciProgress,
   claimCis,
+  claimRecords,
   commitDerivedGroups,
   countCalls,
   countIntegration,
   dueGroups,
   intendCis,
+  intendRecords,
   resolveReferences,
   settleCis,
+  settleRecords,
   takeOverClaims,
   unparkCis,
   type CiClaim,
   type CiOutcome,
   type RunHandle,
 } from '../../../src/ledger/index.ts';
-import type { CiKey, SysId } from '../../../src/model.ts';
+import type { CiKey, DesiredRecord, SysId } from '../../../src/model.ts';
 import { ciRequest, commit, failureOf, leaseMs, minuteMs, moreToCome, observed, openScan, withLedger } from './open.ts';
 
 const ledger = withLedger();
@@ -34,6 +38,20 @@ async function want(run: RunHandle, ...names: string[]): Promise<void> {
   const due = await dueGroups(database, words, run, 'assessments', 1_000);
   const deriver = { integration: 'assessments', ciOfGroup: undefined, tablesOfMany: [] } as const;
   const groups = due.map((group) => ({ group, derived: { records: [], cis: [ciRequest(group.groupId)], excluded: [] } }));
+  await commitDerivedGroups(database, words, run, deriver, groups);
+}
+
+/** The same group yields a record as well. */
+async function wantRecord(run: RunHandle, name: string, record: DesiredRecord): Promise<void> {
+  const { database, words } = ledger;
+  const scan = await openScan(ledger, run, 'assessments', `assessments-${Math.random()}`);
+  await commit(ledger, run, scan, 1, {
+    outcomes: [observed('assessment', name, { n: Math.random() }, { group: name })],
+    nextCursor: moreToCome,
+  });
+  const due = await dueGroups(database, words, run, 'assessments', 1_000);
+  const deriver = { integration: 'assessments', ciOfGroup: undefined, tablesOfMany: [] } as const;
+  const groups = due.map((group) => ({ group, derived: { records: [record], cis: [ciRequest(group.groupId)], excluded: [] } }));
   await commitDerivedGroups(database, words, run, deriver, groups);
 }
 
@@ -95,6 +113,35 @@ test('claims are disjoint, whoever asks and however many at once', async () => {
   for (let more = await claim(a); more.cis.length > 0; more = await claim(a)) claimed.push(...keysOf(more));
   expect(new Set(claimed).size).toBe(60);
   expect(claimed).toHaveLength(60);
+});
+
+test('a record that another deployment is just writing when its CI becomes another one is written once more', async () => {
+  const { database, words } = ledger;
+  const table = 'sn_vulc_result';
+  const [a, b] = [await ledger.begin('a', 0), await ledger.begin('b', 1)];
+  await want(a, 'x');
+  await want(b, 'x');
+  const taken = await claim(a);
+  await intendCis(database, a, taken, keys('x'));
+  await settle(a, taken, [resolved('x')]);
+  await wantRecord(b, 'x', { table, key: 'r', fields: { ci: { ci: keys('x')[0]! } } });
+  const writing = await claimRecords(database, words, b, table, 10, leaseMs, settleMs);
+  await intendRecords(database, words, b, writing, ['r']);
+  await applyCiFindings(database, a, [
+    {
+      key: keys('x')[0]!,
+      from: 'sys-x' as SysId,
+      finding: 'moved',
+      sysId: 'sys-y' as SysId,
+      className: 'cmdb_ci_docker_image',
+      evidence: 'merged',
+      note: undefined,
+    },
+  ]);
+  await settleRecords(database, words, b, 'assessments', writing, [{ key: 'r', outcome: 'created', sysId: 'one' as SysId }], 'data');
+  await ledger.advance(leaseMs + settleMs);
+  const again = await claimRecords(database, words, b, table, 10, leaseMs, settleMs);
+  expect(again.records.map(({ key }) => key)).toEqual(['r']);
 });
 
 describe('an intent', () => {
