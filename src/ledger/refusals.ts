@@ -67,7 +67,9 @@ export async function leftOutColumns(database: Database, { deploymentId, instanc
   }>(
     `WITH lacking AS (
        SELECT r.table_id, ltrim(n.name, '!') AS column_name, count(*) AS records
-       FROM record r, unnest(string_to_array(r.without, ',')) AS n(name) WHERE r.instance_id = $2 AND r.without IS NOT NULL
+       FROM record r, unnest(string_to_array(r.without, ',')) AS n(name)
+       -- What a parked record keeps empty is told with that record.
+       WHERE r.instance_id = $2 AND r.without IS NOT NULL AND left(n.name, 1) <> '~'
          AND EXISTS (SELECT 1 FROM record_owner o WHERE o.instance_id = r.instance_id AND o.table_id = r.table_id AND o.key = r.key
            AND o.deployment_id = $1 AND o.gone_at IS NULL)
        GROUP BY 1, 2),

@@ -45,6 +45,8 @@ describe('a region that the instance does not take', () => {
     expect(await engine.publish(first, [regions, items])).toBe(0);
     expect(await engine.record(regions, 'westeurope')).toMatchObject({ parked: true });
     expect(await engine.record(items, 'a')).toMatchObject({ isPublished: true, parked: false });
+    // The report names the region, and does not call the column one that is not kept.
+    expect(await engine.refusals(first)).toMatchObject({ parkedRecords: [{ table: regions }], skippedColumns: [] });
     const second = await engine.begin();
     expect(await engine.publish(second, [regions, items])).toBe(0);
     expect(await engine.writes(second)).toBeLessThanOrEqual(1);
