@@ -29,7 +29,7 @@ beforeAll(async () => {
     logger: new DefaultLogger('ERROR'),
   });
   authorities = [await loadOrCreateAuthority(join(dir, 'first')), await loadOrCreateAuthority(join(dir, 'second'))];
-}, 120_000);
+}, 240_000);
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 interface Setting {
@@ -103,7 +103,7 @@ test('a worker outlives its certificate, and the authority of the server, also w
   } finally {
     await setting.close();
   }
-}, 120_000);
+}, 240_000);
 
 test('what is under way when the certificate is renewed ends where it was begun', async () => {
   const pair = await selfSignedPair('first');
@@ -129,7 +129,7 @@ test('what is under way when the certificate is renewed ends where it was begun'
   } finally {
     await setting.close();
   }
-}, 120_000);
+}, 240_000);
 
 test('a former worker that ends badly, because a step does not let go, is no reason for the new one to stop', async () => {
   const pair = await selfSignedPair('first');
@@ -141,8 +141,12 @@ test('a former worker that ends badly, because a step does not let go, is no rea
     if (tries === 1) await goOn.promise;
     return `try ${tries}`;
   });
+  // Nobody waits for its result: a question that is still open when the connection closes ends the process.
+  const stuck = await temporal.client.workflow.start<() => Promise<string>>('oneStep', {
+    taskQueue: setting.taskQueue,
+    workflowId: `${setting.taskQueue}-stuck`,
+  });
   try {
-    const running = setting.run();
     await begun.promise;
     const before = setting.gate.connections();
     const renewed = await selfSignedPair('renewed');
@@ -150,10 +154,11 @@ test('a former worker that ends badly, because a step does not let go, is no rea
     await Promise.all([writeFile(setting.files.certificateFile, renewed.cert), writeFile(setting.files.keyFile, renewed.key)]);
     while (setting.gate.connections() === before) await sleep(20);
     while (setting.refusals.length === 0) await sleep(20);
-    await expect(Promise.race([setting.run(), sleep(20_000, 'nobody works')])).resolves.toBe('try 2');
-    goOn.resolve(undefined);
-    running.catch(() => undefined);
+    // A task may go to a poll of the former worker that the server still holds open, and comes back after a minute.
+    await expect(Promise.race([setting.run(), sleep(150_000, 'nobody works')])).resolves.toMatch(/^try /);
   } finally {
+    goOn.resolve(undefined);
+    await stuck.terminate();
     await setting.close();
   }
-}, 120_000);
+}, 240_000);
