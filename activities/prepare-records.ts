@@ -1,7 +1,7 @@
 import { resolveReferences, type ClaimedRecord, type RecordOutcome, type ResolvedReference, type RunHandle } from '../src/ledger/index.ts';
 import type { CiKey, FieldValue, SysId } from '../src/model.ts';
 import type { PlainValue, WriteValues } from '../src/servicenow/index.ts';
-import { tableSpecOf } from '../src/integrations/tables.ts';
+import { isDispensable } from '../src/integrations/tables.ts';
 import type { ActivityContext } from './context.ts';
 import type { InstanceTable } from './instance-model.ts';
 
@@ -47,7 +47,7 @@ export async function prepareRecords(
   const prepared: PreparedRecord[] = [];
   const blocked: RecordOutcome[] = [];
   for (const record of records) {
-    const obstacle = obstacleOf(record, mapped, lookUp);
+    const { obstacle, withoutParked } = obstaclesOf(record, mapped, lookUp);
     if (obstacle !== undefined) {
       blocked.push(blockedOutcome(record, obstacle, waitMs));
       continue;
@@ -66,7 +66,7 @@ export async function prepareRecords(
       updateValues: mapped.shape(all, { create: false }).values,
       comparedValues: withoutColumns(mapped.shape(plain, { create: false }).values, leftOut),
       naturalKey: naturalKeyOf(mapped, plain),
-      withoutParked: parkedTargetsOf(record, mapped, lookUp),
+      withoutParked,
     });
   }
   return { prepared, blocked };
@@ -107,34 +107,30 @@ function collectReferences(records: readonly ClaimedRecord[]): { records: { tabl
 
 type Obstacle = { readonly state: 'pending' | 'parked' | 'absent'; readonly column: string; readonly target: string };
 
+interface Obstacles {
+  /** The first reference that stands in the way. */
+  readonly obstacle?: Obstacle;
+  readonly withoutParked: readonly string[];
+}
+
 /**
- * The first reference that stands in the way. References of columns that the instance lacks do not, and a list goes without what
- * will not come.
+ * References of columns that the instance lacks do not stand in the way, a list goes without what will not come, and what a run can do
+ * without (regions, providers, packages) keeps no record back that can do without it.
  */
-function obstacleOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp): Obstacle | undefined {
+function obstaclesOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp): Obstacles {
+  const withoutParked: string[] = [];
   for (const [column, value] of Object.entries(record.fields)) {
-    if (mapped.column(column) === undefined) continue;
+    const real = mapped.column(column);
+    if (real === undefined) continue;
     for (const reference of referencesOf(value)) {
       const { state } = lookUp(reference);
       if (state === 'known' || (isList(value) && state !== 'pending')) continue;
-      if (state === 'parked' && isDispensable(reference, column, mapped)) continue;
-      return { state, column, target: targetOf(reference) };
+      const canGoWithout = 'record' in reference && isDispensable(reference.record.table) && mapped.spec.columns[column]?.required !== true;
+      if (state !== 'parked' || !canGoWithout) return { obstacle: { state, column, target: targetOf(reference) }, withoutParked };
+      withoutParked.push(real);
     }
   }
-  return undefined;
-}
-
-/** What tables hold that a run can do without (regions, providers, packages) shall not keep a record back that can do without them. */
-function isDispensable(reference: Reference, column: string, { spec }: InstanceTable): boolean {
-  return 'record' in reference && tableSpecOf(reference.record.table).ifMissing === 'skip' && spec.columns[column]?.required !== true;
-}
-
-function parkedTargetsOf(record: ClaimedRecord, mapped: InstanceTable, lookUp: LookUp): string[] {
-  return Object.entries(record.fields).flatMap(([column, value]) => {
-    const real = mapped.column(column);
-    const parked = referencesOf(value).some((one) => lookUp(one).state === 'parked' && isDispensable(one, column, mapped));
-    return real !== undefined && parked && !isList(value) ? [real] : [];
-  });
+  return { withoutParked };
 }
 
 /** A kind, not a key: records that are parked for one reason are counted together. */

@@ -1,6 +1,6 @@
 import type { IntegrationInput } from '../workflows/contract.ts';
 import { integrationOf } from '../src/integrations/index.ts';
-import { tableSpecOf, tableSpecs } from '../src/integrations/tables.ts';
+import { isDispensable, tableSpecOf } from '../src/integrations/tables.ts';
 import {
   claimRecords,
   makeColumnTrialsDue,
@@ -84,8 +84,7 @@ function pointersIn({ tables: known }: InstanceModel, tables: readonly string[])
     const mapped = known.get(table);
     return Object.entries(mapped?.spec.columns ?? {}).flatMap(([logical, { references: target }]) => {
       const column = mapped?.column(logical);
-      const isOptional = target !== undefined && tableSpecs.some((spec) => spec.name === target && spec.ifMissing === 'skip');
-      return column !== undefined && isOptional ? [{ table, column, target }] : [];
+      return column !== undefined && target !== undefined && isDispensable(target) ? [{ table, column, target }] : [];
     });
   });
 }

@@ -126,16 +126,19 @@ async function sendAll(resolver: Resolver, cis: readonly ClaimedCi[]): Promise<v
     resolver.run,
     cis.map(({ key }) => key),
   );
-  while (waiting.length > 0) {
+  for (let [first] = waiting; first !== undefined; [first] = waiting) {
     if (step.timeIsUp() || step.signal.aborted) {
       await settle(resolver, waiting.map(released), nothingWritten);
       return;
     }
-    const [first] = waiting;
-    const alike = waiting.filter((ci) => repeats(ci) === (first === undefined ? 0 : repeats(first)));
-    const next = pace.next(alike, { dataSource: context.config.serviceNow.dataSource, tags }, smallerAfter(alike));
-    const { payloads } = next;
-    const left = [...next.left, ...waiting.slice(alike.length)];
+    const repeated = repeats(first);
+    const alike = waiting.filter((ci) => repeats(ci) === repeated);
+    const { payloads, left: alikeLeft } = pace.next(
+      alike,
+      { dataSource: context.config.serviceNow.dataSource, tags },
+      smallerAfter(repeated),
+    );
+    const left = [...alikeLeft, ...waiting.slice(alike.length)];
     try {
       await sendPayloads(resolver, payloads);
     } catch (error) {
@@ -153,8 +156,8 @@ function repeats({ tries }: ClaimedCi): number {
 }
 
 /** A CI that the engine cannot digest makes its whole payload fail: halved each time, the others get through, and it is left alone. */
-function smallerAfter([first]: readonly ClaimedCi[]): number {
-  return Math.max(1, Math.floor(itemsPerPayload / 2 ** (first === undefined ? 0 : repeats(first))));
+function smallerAfter(repeated: number): number {
+  return Math.max(1, Math.floor(itemsPerPayload / 2 ** repeated));
 }
 
 function byTriesAndParent(left: ClaimedCi, right: ClaimedCi): number {
@@ -221,8 +224,9 @@ async function sendPayloads(resolver: Resolver, payloads: readonly BuiltPayload[
   pace.learn(payloads, outcomes, performance.now() - startedMs);
   await context.failpoint('resolve.after-send');
   const refused: SyncError[] = [];
+  const triesOf = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
   for (const [index, built] of payloads.entries()) {
-    const { settled, written, refusal } = answerOf(built, outcomes[index], claim);
+    const { settled, written, refusal } = answerOf(built, outcomes[index], triesOf);
     await settle(resolver, settled, written);
     if (refusal) refused.push(refusal);
   }
@@ -237,15 +241,17 @@ interface PayloadAnswer {
   readonly refusal?: SyncError | undefined;
 }
 
-/** What became of one payload of a Batch: as many answers as it has items, or one for all of them. */
-function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, claim: CiClaim): PayloadAnswer {
+/**
+ * What became of one payload of a Batch: as many answers as it has items, or one for all of them.
+ * @param triesOf how often each was sent, this time included
+ */
+function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, triesOf: ReadonlyMap<CiKey, number>): PayloadAnswer {
   const all = (of: (key: CiKey) => CiOutcome): CiOutcome[] => [...built.itemIndexes.keys()].map(of);
-  const tries = new Map(claim.cis.map((ci) => [ci.key, ci.tries + 1]));
   const unknown: PayloadAnswer = { settled: all((key) => ({ key, outcome: 'unknown' })), written: nothingWritten };
   // It answers, and never says what became of it: some times, and then it is a person's business.
   const unclear = (because: string): PayloadAnswer => ({
     settled: all((key) =>
-      (tries.get(key) ?? 1) < triesPerCi
+      (triesOf.get(key) ?? 1) < triesPerCi
         ? { key, outcome: 'unknown' }
         : { key, outcome: 'parked', because: `${because}, still after ${triesPerCi} tries` },
     ),
@@ -277,7 +283,7 @@ function answerOf(built: BuiltPayload, outcome: BatchOutcome | undefined, claim:
     }
     return unclear(error.message);
   }
-  const settled = [...built.itemIndexes].map(([key, itemIndex]) => outcomeOf(key, answer, itemIndex, tries.get(key) ?? 1));
+  const settled = [...built.itemIndexes].map(([key, itemIndex]) => outcomeOf(key, answer, itemIndex, triesOf.get(key) ?? 1));
   return { settled, written: writtenBy(answer) };
 }
 

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/common';
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 
 /** What went wrong, as one sentence, and the kind it was cast to in the activity (src/errors.ts). */
@@ -30,6 +30,14 @@ function isWrapping(error: unknown): error is Error & { cause?: unknown } {
 export function wasCancelled(error: unknown): boolean {
   return isCancellation(error) || CancellationScope.current().consideredCancelled;
 }
+
+/** What a workflow ends with that {@link wasCancelled}: the cancellation, whatever came back of it. */
+export function cancellationOf(error: unknown): unknown {
+  return isCancellation(error) ? error : new CancelledFailure(cancelledOnRequest);
+}
+
+/** The reason of whatever was cancelled. */
+export const cancelledOnRequest = 'cancelled on request';
 
 /** The text, or as much of its beginning as fits into so many bytes of UTF-8. */
 export function cutBytes(text: string, bytes: number): string {

@@ -1,7 +1,6 @@
-import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   CancellationScope,
-  isCancellation,
   ParentClosePolicy,
   setCurrentDetails,
   startChild,
@@ -21,7 +20,7 @@ import {
   type ReconcileResult,
 } from './contract.ts';
 import { reconcileOverview } from './details.ts';
-import { causeOf, wasCancelled } from './failures.ts';
+import { cancellationOf, cancelledOnRequest, causeOf, wasCancelled } from './failures.ts';
 import { holdDeployment, releaseSignal } from './hold-deployment.ts';
 import { untilNothingIsLeft } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -111,9 +110,9 @@ async function reconcile(request: ReconcileRequest, setId: string, locks: readon
     if (!wasCancelled(error)) return finish(ref, deployments, 'failed', causeOf(error).message);
     const [lock] = lost;
     if (lock !== undefined) return finish(ref, deployments, 'cancelled', `${syncWorkflowId(lock)}, which it held, was ended by somebody`);
-    const result = await CancellationScope.nonCancellable(() => finish(ref, deployments, 'cancelled', 'cancelled on request'));
+    const result = await CancellationScope.nonCancellable(() => finish(ref, deployments, 'cancelled', cancelledOnRequest));
     setCurrentDetails(reconcileOverview(result));
-    throw isCancellation(error) ? error : new CancelledFailure('cancelled on request');
+    throw cancellationOf(error);
   }
 }
 

@@ -1,7 +1,7 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, log, patched, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import { CancellationScope, log, patched, setCurrentDetails, sleep, upsertSearchAttributes } from '@temporalio/workflow';
 import { integrationOverview } from './details.ts';
-import { causeOf, wasCancelled } from './failures.ts';
+import { cancellationOf, cancelledOnRequest, causeOf, wasCancelled } from './failures.ts';
 import { work } from './steps.ts';
 import { searchAttributes, type IntegrationEnd, type IntegrationInput, type IntegrationResult } from './contract.ts';
 
@@ -49,7 +49,7 @@ export async function runIntegration(input: IntegrationInput): Promise<Integrati
   } catch (error) {
     if (wasCancelled(error)) {
       await CancellationScope.nonCancellable(() => finishCancelled(input));
-      throw isCancellation(error) ? error : new CancelledFailure('cancelled on request');
+      throw cancellationOf(error);
     }
     const { kind, message } = causeOf(error);
     if (needsPerson.has(kind) && patched('park')) {
@@ -87,11 +87,11 @@ async function finish(
 async function finishCancelled(input: IntegrationInput): Promise<void> {
   const quickly = { summary: `${input.integration}: record the cancellation`, scheduleToCloseTimeout: '1 minute' } as const;
   try {
-    await work.finishIntegration.executeWithOptions(quickly, [{ ...input, failedBecause: 'cancelled on request' }]);
+    await work.finishIntegration.executeWithOptions(quickly, [{ ...input, failedBecause: cancelledOnRequest }]);
   } catch (error) {
     log.warn('the cancellation could not be recorded on the instance', { because: causeOf(error).message });
   }
-  setCurrentDetails(`**${input.integration}** · cancelled on request`);
+  setCurrentDetails(`**${input.integration}** · ${cancelledOnRequest}`);
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: 'cancelled' }]);
 }
 

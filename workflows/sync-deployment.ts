@@ -1,4 +1,3 @@
-import { CancelledFailure } from '@temporalio/common';
 import {
   CancellationScope,
   ContinueAsNew,
@@ -28,7 +27,7 @@ import {
   type SyncResult,
 } from './contract.ts';
 import { integrationDetails, runOverview } from './details.ts';
-import { causeOf, wasCancelled } from './failures.ts';
+import { cancellationOf, cancelledOnRequest, causeOf, wasCancelled } from './failures.ts';
 import { checksOf, openParkingPlace, type ParkingPlace } from './park.ts';
 import { runIntegration } from './run-integration.ts';
 import { bookkeeping, work } from './steps.ts';
@@ -50,12 +49,10 @@ export async function syncDeployment(input: SyncInput): Promise<SyncResult> {
     if (error instanceof ContinueAsNew) throw error;
     if (!wasCancelled(error)) return finish(progress, 'failed', causeOf(error).message);
     // What was begun must be closed even though the scope is cancelled; the caller still sees the cancellation.
-    await CancellationScope.nonCancellable(() => finish(progress, 'cancelled', cancelled));
-    throw isCancellation(error) ? error : new CancelledFailure(cancelled);
+    await CancellationScope.nonCancellable(() => finish(progress, 'cancelled', cancelledOnRequest));
+    throw cancellationOf(error);
   }
 }
-
-const cancelled = 'cancelled on request';
 
 interface Progress {
   readonly input: SyncInput;
@@ -207,7 +204,7 @@ async function runOne({ input, run, results }: Progress, integration: Integratio
   } catch (error) {
     if (isCancellation(error)) {
       // It read and wrote something: the report shall count that.
-      results.push(without(integration, 'failed', cancelled));
+      results.push(without(integration, 'failed', cancelledOnRequest));
       throw error;
     }
     // It could not even record its own failure (or was terminated by hand).

@@ -333,3 +333,8 @@ export function tableSpecOf(name: string): TableSpec {
   if (spec === undefined) throw new RangeError(`${name} is not a table that the engine writes`);
   return spec;
 }
+
+/** Whether a run can do without what this table holds; of tables that the engine does not write it cannot tell, and says no. */
+export function isDispensable(name: string): boolean {
+  return byName.get(name)?.ifMissing === 'skip';
+}
