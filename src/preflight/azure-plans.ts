@@ -34,18 +34,14 @@ export const azureDefenderPlan: Check = {
     );
     const counts = await context.facts.assessmentCounts();
     const withoutPaid = readings.filter(({ paid }) => paid.size === 0);
-    const off = withoutPaid.map(({ id }) => id);
     // Where Resource Graph does not count, nobody can say that there is nothing.
     const isBare = (id: string): boolean => counts !== undefined && (counts.get(id) ?? 0) === 0;
-    const bare = withoutPaid.filter((plans) => plans.foundational === false || (plans.foundational === undefined && isBare(plans.id)));
-    const unassessed = bare.map(({ id }) => id);
+    const isAssessed = ({ id, foundational }: Plans): boolean => foundational ?? !isBare(id);
+    const { true: assessed = [], false: unassessed = [] } = Object.groupBy(withoutPaid, (plans) => (isAssessed(plans) ? 'true' : 'false'));
     const all = readings.length;
     const results = [
-      ...withoutAssessments(unassessed, all),
-      ...withoutStandards(
-        off.filter((id) => !unassessed.includes(id)),
-        all,
-      ),
+      ...withoutAssessments(idsOf(unassessed), all),
+      ...withoutStandards(idsOf(assessed), all),
       ...(readings.some(({ scansImages }) => scansImages) ? [] : [withoutContainers(readings)]),
     ];
     const on = (name: string): number => readings.filter(({ paid }) => paid.has(name)).length;
@@ -53,6 +49,10 @@ export const azureDefenderPlan: Check = {
     return results.length === 0 ? [ok(state)] : results;
   },
 };
+
+function idsOf(plans: readonly Plans[]): string[] {
+  return plans.map(({ id }) => id);
+}
 
 const create = (plan: string, id: string | undefined): string =>
   `If it is meant to be so, nothing. Otherwise: Microsoft Defender for Cloud › Environment settings › the subscription › Defender plans, or az security pricing create --name ${plan} --tier Standard --subscription ${id ?? ''}`;

@@ -42,6 +42,11 @@ export interface Facts {
   /** Which roles of applications the instance has; undefined where roles are not readable. */
   existingRoles(): Promise<ReadonlySet<string> | undefined>;
   dictionary(): Promise<InstanceDictionary>;
+  /**
+   * How many records of a table a read ACL hides, where it hides them all: the table then reads as empty. 0 where a record is seen (nobody
+   * hides them all then), and where there is none.
+   */
+  hiddenRecords(table: string): Promise<number>;
   /** The client that may use the columns of that dictionary. */
   serviceNow(): Promise<ServiceNowClient>;
   /** Integration records of the plugin for Defender for Cloud, and the engine's. */
@@ -72,6 +77,13 @@ export function createFacts(input: PreflightInput): Facts {
     return resolveScopes(deployment.scope, clients.azure.discovery, signal);
   });
   const serviceNow = once(async () => clients.serviceNow.withDictionary(await dictionary()));
+  const hidden = new Map<string, Promise<number>>();
+  const countHidden = async (table: string): Promise<number> => {
+    const columns = Object.values((await dictionary()).tables[table]?.columns ?? {});
+    if (columns.some(({ readable }) => readable !== undefined)) return 0;
+    const { shown, counted } = await clients.serviceNow.reach.readHidden(table, signal);
+    return shown === 0 ? counted : 0;
+  };
   const integrations = once(async () => readIntegrations(await serviceNow(), await dictionary(), signal));
   return {
     armToken,
@@ -126,6 +138,11 @@ export function createFacts(input: PreflightInput): Facts {
       }
     }),
     dictionary,
+    hiddenRecords: (table) => {
+      const known = hidden.get(table) ?? countHidden(table);
+      hidden.set(table, known);
+      return known;
+    },
     serviceNow,
     integrations,
     dataSources: once(async () => {

@@ -121,19 +121,13 @@ function choicesHidden(): Result {
   );
 }
 
-/**
- * A table whose records are hidden reads as empty, and everything in it would be written a second time. Asked only of tables without a
- * record to see: where one is there, nobody hides them all.
- */
-async function hiddenRecords({ clients, tableSpecs, signal }: CheckContext, dictionary: InstanceDictionary): Promise<readonly Result[]> {
-  const empty = tableSpecs.filter(({ name, traffic }) => {
-    const table = dictionary.tables[name];
-    return traffic === 'data' && table?.state === 'present' && Object.values(table.columns).every(({ readable }) => readable === undefined);
-  });
+/** A table whose records are hidden reads as empty, and everything in it would be written a second time. */
+async function hiddenRecords({ facts, tableSpecs }: CheckContext, dictionary: InstanceDictionary): Promise<readonly Result[]> {
   const hidden: { name: string; counted: number; stops: boolean }[] = [];
-  for (const { name, ifMissing } of empty) {
-    const { shown, counted: rows } = await clients.serviceNow.reach.readHidden(name, signal);
-    if (shown === 0 && rows > 0) hidden.push({ name, counted: rows, stops: ifMissing === 'stop' });
+  for (const { name, traffic, ifMissing } of tableSpecs) {
+    if (traffic !== 'data' || dictionary.tables[name]?.state !== 'present') continue;
+    const rows = await facts.hiddenRecords(name);
+    if (rows > 0) hidden.push({ name, counted: rows, stops: ifMissing === 'stop' });
   }
   return [...Map.groupBy(hidden, ({ name, stops }) => `${applicationOf(name).scope} ${String(stops)}`).values()].map((tables) => {
     const application = applicationOf(tables[0]?.name ?? '');

@@ -1,5 +1,5 @@
 /** May we write at all: is there another ledger, or the off switch (design §2, §5)? */
-import { engineName as engine, query, valueOf, type DictionaryTable, type Row } from '../servicenow/index.ts';
+import { engineName as engine, query, valueOf, type Row } from '../servicenow/index.ts';
 import { blocking, counted, notChecked, notReadable, ok } from './results.ts';
 import type { Check, CheckContext, Result } from './types.ts';
 
@@ -92,7 +92,7 @@ export async function whyUnusable(context: CheckContext, table: string, columns:
   const found = (await context.facts.dictionary()).tables[table];
   if (found?.state === 'absent') return ok(`The instance has no ${table}.`);
   const missing = columns.filter((column) => found === undefined || !Object.hasOwn(found.columns, column));
-  if (found?.state === 'present' && missing.length === 0) return hiddenRecords(context, table, found);
+  if (found?.state === 'present' && missing.length === 0) return hiddenResult(table, await context.facts.hiddenRecords(table));
   const what = missing.length === 0 ? table : `${table} (${missing.join(', ')})`;
   return notReadable(
     'table-hidden',
@@ -103,10 +103,8 @@ export async function whyUnusable(context: CheckContext, table: string, columns:
 }
 
 /** A table whose records are hidden reads as empty, and empty would mean that nobody else is there. */
-async function hiddenRecords({ clients, signal }: CheckContext, name: string, table: DictionaryTable): Promise<Result | undefined> {
-  if (Object.values(table.columns).some(({ readable }) => readable !== undefined)) return undefined;
-  const { shown, counted: rows } = await clients.serviceNow.reach.readHidden(name, signal);
-  if (shown > 0 || rows === 0) return undefined;
+function hiddenResult(name: string, rows: number): Result | undefined {
+  if (rows === 0) return undefined;
   return notReadable(
     'records-hidden',
     `A read ACL hides every record of ${name} from the integration user (${counted(rows, 'record')} counted, none shown), so this cannot be checked.`,

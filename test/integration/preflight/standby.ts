@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultCacheDir } from '../../../src/cache-dir.ts';
-import { castDatabaseError, connectDatabase, openDatabase } from '../../../src/ledger/database.ts';
+import { connectDatabase, openDatabase } from '../../../src/ledger/database.ts';
 import { locatePostgresPackage, preparePostgresBinaries } from '../../../src/ledger/server/binaries.ts';
 import { acquireEmbeddedPostgres, removeEmbeddedPostgres } from '../../../src/ledger/server/index.ts';
 import { serverUser } from '../../../src/ledger/server/server-user.ts';
@@ -90,7 +90,7 @@ async function stateOf(url: string): Promise<string | undefined> {
     await visitor.query('SELECT 1');
     return undefined;
   } catch (error) {
-    return (castDatabaseError(error) as { code?: string }).code ?? 'unknown';
+    return (error as { code?: string }).code ?? 'unknown';
   } finally {
     await visitor.close();
   }

@@ -83,6 +83,15 @@ async function open(client: LabCertificate, step: () => Promise<string>): Promis
   };
 }
 
+/** Another certificate, beside which the server still takes the one of before; resolves when somebody has connected with it. */
+async function renew({ gate, files }: Setting, before: LabCertificate): Promise<void> {
+  const connections = gate.connections();
+  const renewed = await selfSignedPair('renewed');
+  gate.change(undefined, `${before.cert}${renewed.cert}`);
+  await Promise.all([writeFile(files.certificateFile, renewed.cert), writeFile(files.keyFile, renewed.key)]);
+  while (gate.connections() === connections) await sleep(20);
+}
+
 test('a worker outlives its certificate, and the authority of the server, also while the files are half replaced', async () => {
   const [first, second] = await Promise.all([selfSignedPair('first'), selfSignedPair('second')]);
   const setting = await open(first, () => Promise.resolve('done'));
@@ -118,11 +127,7 @@ test('what is under way when the certificate is renewed ends where it was begun'
   try {
     const running = setting.run();
     await begun.promise;
-    const before = setting.gate.connections();
-    const renewed = await selfSignedPair('renewed');
-    setting.gate.change(undefined, `${pair.cert}${renewed.cert}`);
-    await Promise.all([writeFile(setting.files.certificateFile, renewed.cert), writeFile(setting.files.keyFile, renewed.key)]);
-    while (setting.gate.connections() === before) await sleep(20);
+    await renew(setting, pair);
     goOn.resolve(undefined);
     await expect(running).resolves.toBe('try 1');
     await expect(setting.run()).resolves.toBe('try 2');
@@ -148,11 +153,7 @@ test('a former worker that ends badly, because a step does not let go, is no rea
   });
   try {
     await begun.promise;
-    const before = setting.gate.connections();
-    const renewed = await selfSignedPair('renewed');
-    setting.gate.change(undefined, `${pair.cert}${renewed.cert}`);
-    await Promise.all([writeFile(setting.files.certificateFile, renewed.cert), writeFile(setting.files.keyFile, renewed.key)]);
-    while (setting.gate.connections() === before) await sleep(20);
+    await renew(setting, pair);
     while (setting.refusals.length === 0) await sleep(20);
     // A task may go to a poll of the former worker that the server still holds open, and comes back after a minute.
     await expect(Promise.race([setting.run(), sleep(150_000, 'nobody works')])).resolves.toMatch(/^try /);

@@ -1,5 +1,5 @@
 /** One state of the labs, and everything that preflight has to say about it. */
-import { expect } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { runPreflight, type Finding, type Verdict } from '../../../../src/preflight/index.ts';
 import { startLabs, type Choice, type Labs } from '../labs.ts';
 
@@ -94,4 +94,14 @@ function contains(text: string, words: Words): void {
     if (typeof word === 'string') expect(text).toContain(word);
     else expect(text).toMatch(word);
   }
+}
+
+/** The healthy state, and a test for each state of each area. */
+export function describeStates(areas: readonly (readonly [area: string, states: readonly State[]])[]): void {
+  describe('everything is set up well', () => {
+    test('nothing is wrong', () => expectState({ state: 'healthy', finds: () => [] }));
+  });
+  describe.each(areas)('%s', (_area, states) => {
+    test.each(states.map((state) => [state.state, state] as const))('%s', (_state, state) => expectState(state));
+  });
 }
